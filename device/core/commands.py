@@ -1,0 +1,114 @@
+"""What a collector can ask of a handheld.
+
+Each command that makes a record carries an intent: 16 bytes made before the tap is handled. The same intent twice is
+one record, whatever happened in between.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from protocol.records import Denomination, PaperKind, VoidReason
+
+
+class Which(Enum):
+    """Which bills a collection is for."""
+
+    ALL = "all"
+    CURRENT = "current"
+    ARREARS = "arrears"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenShift:
+    """Begin a day. business_date: None takes today's civil date."""
+
+    intent: bytes
+    collector: str
+    business_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStop:
+    """Look at a customer: asks the hub what has changed there, if there is a network."""
+
+    customer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeReading:
+    """Save what the dial shows. confirmed: the same index has been keyed again after a warning."""
+
+    intent: bytes
+    customer: str
+    code: str
+    index: int
+    removed_index: int | None = None
+    installed_index: int | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipReading:
+    """Save why a meter could not be read."""
+
+    intent: bytes
+    customer: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """Take cash. amount_vnd: what the screen showed; refused when it is no longer what is owed."""
+
+    intent: bytes
+    customer: str
+    amount_vnd: int
+    which: Which = Which.ALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidCollection:
+    """Take a collection back. receipt_no: of this handheld."""
+
+    intent: bytes
+    receipt_no: int
+    reason: VoidReason
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrintPaper:
+    """Print the paper of a customer, again if it has been printed. receipt_no picks a receipt."""
+
+    customer: str
+    kind: PaperKind
+    receipt_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountCash:
+    """Say what is in the bag."""
+
+    intent: bytes
+    notes: tuple[Denomination, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseShift:
+    """End the day."""
+
+    intent: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendNow:
+    """Try the network at once, whatever the backoff says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadRoute:
+    """Ask the hub for policy and packages."""
+
+
+Recorded = OpenShift | TakeReading | SkipReading | Collect | VoidCollection | CountCash | CloseShift  # Make a record.
+Command = Recorded | OpenStop | PrintPaper | SendNow | DownloadRoute

@@ -1,0 +1,199 @@
+"""Which paper shows a record: from the handheld's state to a Document. Pure; the same record gives the same paper."""
+
+from device.core.day import ShiftWork
+from device.core.effects import PaperJob
+from device.core.stops import StopWork
+from protocol.document import Document
+from protocol.package import Policy, Stop
+from protocol.papers import (
+    PaperCustomer,
+    PaperHead,
+    PaperReading,
+    bill_notice,
+    day_slip,
+    notice,
+    receipt,
+)
+from protocol.readings import READING_CODES
+from protocol.reasons import Reason, words
+from protocol.records import CashCollected, PaperKind, ReadingSkipped, ReadingTaken, ShiftClosed
+from protocol.sealed import Sealed
+from protocol.values import DAY_MS, local_date
+from protocol.vietqr import TRANSFER_LIMIT_VND, payload, purpose_for
+
+SHUT_OFF_PERIODS = 2  # Two unpaid periods: the next letter is the shut-off order, so the notice warns.
+CATEGORY_WORDS = {
+    "household": "SH – Sinh hoạt",
+    "poor_household": "SH – Hộ nghèo",
+    "public": "HC – Hành chính sự nghiệp",
+    "production": "SX – Sản xuất",
+    "business": "KD – Kinh doanh dịch vụ",
+}
+
+
+def paper_for(
+    job: PaperJob,
+    about: Sealed,
+    *,
+    work: StopWork | None,
+    policy: Policy,
+    device: int,
+    day: ShiftWork | None,
+    unsent: int,
+) -> Document:
+    """The paper of a job. about: the record it shows. work: its stop; day: for a day slip."""
+    head = _head(job, about, policy, device)
+    if job.kind is PaperKind.DAY_SLIP:
+        assert day is not None
+        assert isinstance(about.record, ShiftClosed)
+        return day_slip(
+            head,
+            day=day.business_date,
+            period=day.period,
+            totals=about.record.totals,
+            notes=tuple(note for note in day.counted if note.pieces),
+            computed_vnd=day.cash_vnd,
+            unsent=unsent,
+        )
+    assert work is not None, "papers of customers need their stop"
+    customer = _customer(work)
+    if job.kind is PaperKind.RECEIPT:
+        assert isinstance(about.record, CashCollected)
+        return _receipt(head, customer, work, about.record)
+    if job.kind is PaperKind.BILL_NOTICE:
+        return _bill_notice(head, customer, work, about, policy)
+    return _notice(head, customer, work, about, policy)
+
+
+def _bill_notice(
+    head: PaperHead, customer: PaperCustomer, work: StopWork, about: Sealed, policy: Policy
+) -> Document:
+    assert isinstance(about.record, ReadingTaken)
+    bill = about.record.bill
+    if bill is None:
+        return _notice(head, customer, work, about, policy)
+    arrears = tuple((one.period, one.amount_vnd) for one in work.open_arrears())
+    owed = bill.total_vnd + sum(amount for _, amount in arrears)
+    credit = min(work.told.credit_vnd if work.told is not None else work.stop.credit_vnd, owed)
+    total = owed - credit
+    return bill_notice(
+        head,
+        customer,
+        _reading(work, about),
+        bill,
+        arrears=arrears,
+        credit_vnd=credit,
+        total_vnd=total,
+        qr_payload=_transfer_code(work, policy, total),
+        pay_by=_pay_by(about, policy),
+    )
+
+
+def _notice(
+    head: PaperHead, customer: PaperCustomer, work: StopWork, about: Sealed, policy: Policy
+) -> Document:
+    record = about.record
+    arrears = tuple((one.period, one.amount_vnd) for one in work.open_arrears())
+    if isinstance(record, ReadingSkipped):
+        reason = f"Chưa ghi được chỉ số nước: {READING_CODES[record.code].vi}"
+        bill = None
+    else:
+        assert isinstance(record, ReadingTaken)
+        held = Reason(record.hold) if record.hold is not None and record.hold in Reason.__members__ else work.hold()
+        reason = words(held) if held is not None else "Kính báo chỉ số nước và số tiền của kỳ này"
+        bill = record.bill
+    owed = (bill.total_vnd if bill is not None else 0) + sum(amount for _, amount in arrears)
+    return notice(
+        head,
+        customer,
+        _reading(work, about),
+        period=work.package.period,
+        reason_words=reason,
+        bill=bill,
+        arrears=arrears,
+        shut_off_warning=len(arrears) >= SHUT_OFF_PERIODS,
+        pay_by=_pay_by(about, policy) if owed else None,
+        qr_payload=_transfer_code(work, policy, owed),
+    )
+
+
+def _receipt(head: PaperHead, customer: PaperCustomer, work: StopWork, record: CashCollected) -> Document:
+    bills = dict(zip(record.bills, record.bills_vnd, strict=True))
+    periods = {bill.bill_no: bill.period for bill in work.stop.arrears}
+    if work.told is not None:
+        periods |= {bill.bill_no: bill.period for bill in work.told.open_bills}
+    periods[work.bill_no] = work.package.period
+    pays_current = work.bill_no in bills
+    return receipt(
+        head,
+        customer,
+        _reading(work, work.taken) if pays_current and work.taken is not None else None,
+        work.bill() if pays_current else None,
+        period=work.package.period,
+        settled=tuple((periods[bill_no], bill_no, amount) for bill_no, amount in bills.items()),
+        credit_vnd=record.credit_vnd or 0,
+        rounding_vnd=record.rounding_vnd or 0,
+        amount_vnd=record.amount_vnd,
+        receipt_no=record.receipt_no,
+    )
+
+
+def _head(job: PaperJob, about: Sealed, policy: Policy, device: int) -> PaperHead:
+    evidence = about.header.evidence
+    assert evidence is not None
+    card = next((card for card in policy.collectors if card.code == evidence.collector), None)
+    return PaperHead(
+        utility_name=policy.utility_name,
+        branch_name=policy.branch_name,
+        hotline=policy.hotline,
+        collector_name=card.name if card is not None else evidence.collector,
+        collector_phone=card.phone if card is not None else "",
+        at_ms=about.header.at_ms,
+        print_no=job.print_no,
+        device_no=device,
+        seq=about.header.seq,
+        digest_hex8=about.digest.hex()[:8],
+    )
+
+
+def _customer(work: StopWork) -> PaperCustomer:
+    stop: Stop = work.stop
+    return PaperCustomer(
+        name=stop.name,
+        address=stop.address,
+        customer_id=stop.customer,
+        register_no=stop.register_no,
+        route=work.package.route,
+        walk_seq=stop.walk_seq,
+        meter_serial=stop.meter.serial,
+        category=CATEGORY_WORDS.get(stop.category, stop.category),
+    )
+
+
+def _reading(work: StopWork, about: Sealed) -> PaperReading:
+    last, record = work.stop.history[-1], about.record
+    taken = record if isinstance(record, ReadingTaken) else None
+    assert isinstance(record, ReadingTaken | ReadingSkipped)
+    return PaperReading(
+        period=work.package.period,
+        previous_index=last.index,
+        previous_date=last.reading_date,
+        index=taken.index if taken is not None else None,
+        date=local_date(about.header.at_ms),
+        consumption_m3=taken.use_m3 if taken is not None else None,
+        code_words=READING_CODES[record.code].vi,
+        removed_index=taken.removed_index if taken is not None else None,
+        installed_index=taken.installed_index if taken is not None else None,
+    )
+
+
+def _transfer_code(work: StopWork, policy: Policy, amount_vnd: int) -> str | None:
+    """VietQR of the exact amount; none when there is nothing to pay or one transfer cannot carry it."""
+    if not 0 < amount_vnd < TRANSFER_LIMIT_VND:
+        return None
+    purpose = purpose_for(work.stop.register_no, work.package.period)
+    return payload(policy.bank_bin, policy.bank_account, amount_vnd, purpose)
+
+
+def _pay_by(about: Sealed, policy: Policy) -> str:
+    return local_date(about.header.at_ms + policy.pay_by_days * DAY_MS)

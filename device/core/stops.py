@@ -1,0 +1,159 @@
+"""What the handheld knows of one customer: the package, its own records, and what the hub last said.
+
+Everything here is derived from the store: replaying the same records gives the same state.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from device.core.commands import Which
+from protocol.facts import Facts, Reading, facts_of
+from protocol.package import OpenBill, Policy, RoutePackage, Stop
+from protocol.readings import Use
+from protocol.reasons import Reason, Scope, scope
+from protocol.records import CashCollected, PackageRef, ReadingTaken
+from protocol.rules import hold
+from protocol.sealed import Sealed
+from protocol.tariff import Bill
+from protocol.wire import StopChange
+
+
+@dataclass(slots=True)
+class Collection:
+    """A collection of this handheld."""
+
+    sealed: Sealed
+    record: CashCollected
+    business_date: str
+    voided: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What may be asked for in cash now. bills: oldest first. amount_vnd: bills − credit + rounding."""
+
+    bills: tuple[OpenBill, ...]
+    credit_vnd: int
+    rounding_vnd: int
+    hold: Reason | None
+
+    @property
+    def amount_vnd(self) -> int:
+        return sum(bill.amount_vnd for bill in self.bills) - self.credit_vnd + self.rounding_vnd
+
+
+@dataclass(slots=True)
+class StopWork:
+    """One stop and what has been done at it in this period. `taken` is the reading that counts now."""
+
+    stop: Stop
+    package: RoutePackage
+    facts: Facts
+    cash_rounding_vnd: int
+    taken: Sealed | None = None
+    skipped: Sealed | None = None
+    told: StopChange | None = None
+    collections: list[Collection] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, stop: Stop, package: RoutePackage, policy: Policy) -> "StopWork":
+        return cls(stop, package, facts_of(stop, policy), policy.cash_rounding_vnd)
+
+    @property
+    def ref(self) -> PackageRef:
+        """The package that records made here name."""
+        return PackageRef(self.package.route, self.package.version)
+
+    @property
+    def bill_no(self) -> str:
+        """This period's bill."""
+        return f"{self.stop.customer}-{self.package.period}"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether this period's meter is read, here or, as far as the hub said, elsewhere."""
+        return self.taken is not None or self.stop.known is not None
+
+    @property
+    def facts_now(self) -> Facts:
+        """The facts, with the form of payment the hub last told of."""
+        if self.told is None or self.told.payment_method == self.facts.payment_method:
+            return self.facts
+        return replace(self.facts, payment_method=self.told.payment_method)
+
+    def reading(self) -> Reading | None:
+        """The reading rules look at."""
+        if self.taken is not None:
+            record = self.taken.record
+            assert isinstance(record, ReadingTaken)
+            return Reading(code=record.code, index=record.index, use=Use(record.use_m3, record.days))
+        return None
+
+    def hold(self) -> Reason | None:
+        """Why money is held here, if it is."""
+        return hold(self.reading(), self.facts_now)
+
+    def bill(self) -> Bill | None:
+        """This period's bill, as far as this handheld knows."""
+        if self.taken is not None:
+            record = self.taken.record
+            assert isinstance(record, ReadingTaken)
+            return record.bill
+        return self.stop.known.bill if self.stop.known is not None else None
+
+    def due(self, which: Which = Which.ALL) -> Due:
+        """What may be asked for now, under the rules and after what has been paid here or elsewhere."""
+        reason = self.hold()
+        bills: list[OpenBill] = []
+        credit_vnd = self.told.credit_vnd if self.told is not None else self.stop.credit_vnd
+        if reason is None or scope(reason) is not Scope.EVERY_BILL:
+            if which is not Which.CURRENT:
+                bills += self.open_arrears()
+            if which is not Which.ARREARS and reason is None:
+                bills += self._open_current()
+        asked = sum(bill.amount_vnd for bill in bills)
+        credit_vnd = min(credit_vnd, asked)
+        step = self.cash_rounding_vnd
+        rest = asked - credit_vnd
+        rounded = (rest + step // 2) // step * step
+        return Due(bills=tuple(bills), credit_vnd=credit_vnd, rounding_vnd=rounded - rest, hold=reason)
+
+    def open_arrears(self) -> list[OpenBill]:
+        """Bills of earlier periods that are still open, oldest first."""
+        bills = self.stop.arrears
+        if self.told is not None:
+            bills = tuple(bill for bill in self.told.open_bills if bill.bill_no != self.bill_no)
+        paid = self._paid_here()
+        return [bill for bill in sorted(bills, key=lambda bill: bill.period) if bill.bill_no not in paid]
+
+    def paid_collection(self) -> Collection | None:
+        """The collection of this handheld that paid this period's bill."""
+        return next(
+            (one for one in self.collections if not one.voided and self.bill_no in one.record.bills), None
+        )
+
+    def is_paid(self) -> bool:
+        """Whether this period's bill is paid, here or elsewhere."""
+        bill = self.bill()
+        if bill is None or bill.total_vnd == 0:
+            return False
+        return self.paid_collection() is not None or not self._open_current()
+
+    def _open_current(self) -> list[OpenBill]:
+        bill = self.bill()
+        if bill is None or bill.total_vnd == 0 or self.bill_no in self._paid_here():
+            return []
+        amount_vnd = bill.total_vnd
+        reading_digest = self.taken.digest if self.taken is not None else None
+        if self.told is not None and self.told.reading is not None and self.told.reading == reading_digest:
+            amount_vnd = next((b.amount_vnd for b in self.told.open_bills if b.bill_no == self.bill_no), 0)
+        elif self.taken is None and self.stop.known is not None:
+            open_vnd = self.stop.known.open_vnd or 0
+            if self.told is not None and self.told.reading == self.stop.known.digest:
+                open_vnd = next((b.amount_vnd for b in self.told.open_bills if b.bill_no == self.bill_no), 0)
+            amount_vnd = open_vnd
+        if amount_vnd == 0:
+            return []
+        return [OpenBill(bill_no=self.bill_no, period=self.package.period, amount_vnd=amount_vnd)]
+
+    def _paid_here(self) -> set[str]:
+        return {bill_no for one in self.collections if not one.voided for bill_no in one.record.bills}

@@ -1,0 +1,184 @@
+"""What a handheld has done and knows: derived from its store alone, by learning its records in order.
+
+`learn` is the one way in, for a record just made and for replay after a restart, so both give the same state.
+"""
+
+from device.core.day import ShiftWork
+from device.core.effects import PaperJob, PaperState
+from device.core.memory import Memory
+from device.core.stops import Collection, StopWork
+from protocol import codec
+from protocol.chain import EMPTY, NO_DIGEST, digest
+from protocol.envelope import Purpose, VerifyKey, open_sealed
+from protocol.package import Policy, RoutePackage, open_package, open_policy
+from protocol.progress import Progress
+from protocol.records import (
+    CashCollected,
+    CashCounted,
+    CollectionVoided,
+    PaperKind,
+    PaperPrinted,
+    PrintOutcome,
+    ReadingSkipped,
+    ReadingTaken,
+    ShiftClosed,
+    ShiftOpened,
+)
+from protocol.rules import BY_BANK, BY_TREASURY
+from protocol.sealed import Sealed, parse
+from protocol.wire import StopChange
+
+
+class Work:
+    """All state of one handheld but the outbox. `shift`: the last one opened, open or not."""
+
+    def __init__(self, memory: Memory, hub_key: VerifyKey, public_key: bytes) -> None:
+        self.policy: Policy | None = None
+        self.packages: dict[str, RoutePackage] = {}
+        self.stops: dict[str, StopWork] = {}
+        self.shift: ShiftWork | None = None
+        self.papers: dict[PaperJob, PaperState] = {}
+        self.changes_version: dict[str, int] = {}
+        self.tip = EMPTY
+        self.at_ms = 0
+        self.receipt_no = 0
+        self.records: list[Sealed] = []
+        self.by_digest: dict[bytes, Sealed] = {}
+        self.by_intent: dict[bytes, Sealed] = {}
+        self.days: dict[tuple[str, str], ShiftWork] = {}
+        self.prints: dict[tuple[bytes, PaperKind], int] = {}
+        self._collections: dict[bytes, Collection] = {}
+        self._told: dict[str, StopChange] = {}
+        self._restore(memory, hub_key, public_key)
+
+    def digest_at(self, seq: int) -> bytes | None:
+        """Digest of our record at a position; zeros before the first, None past the last."""
+        if seq == 0:
+            return NO_DIGEST
+        return self.records[seq - 1].digest if seq <= len(self.records) else None
+
+    def progress(self) -> Progress:
+        """Counts over all stops on this handheld."""
+        works = self.stops.values()
+        cash = [work for work in works if work.facts_now.payment_method not in (BY_BANK, BY_TREASURY)]
+        return Progress(
+            stops=len(self.stops),
+            read=sum(work.is_read for work in works),
+            cash_customers=len(cash),
+            cash_paid=sum(work.is_paid() for work in cash),
+        )
+
+    def collection(self, receipt_no: int) -> Collection | None:
+        """A collection by its receipt number."""
+        return next((one for one in self._collections.values() if one.record.receipt_no == receipt_no), None)
+
+    def learn(self, sealed: Sealed) -> None:
+        """Take a record of our own into the state. The only way in."""
+        self.tip = sealed.tip
+        self.at_ms = sealed.header.at_ms
+        self.records.append(sealed)
+        self.by_digest[sealed.digest] = sealed
+        if sealed.header.intent is not None:
+            self.by_intent[sealed.header.intent] = sealed
+        self._learn_work(sealed)
+
+    def _learn_work(self, sealed: Sealed) -> None:
+        record, evidence = sealed.record, sealed.header.evidence
+        assert evidence is not None
+        match record:
+            case ShiftOpened():
+                key = (evidence.collector, record.business_date)
+                shift = self.days.get(key) or ShiftWork(
+                    evidence.collector, record.business_date, record.period, evidence.package
+                )
+                shift.is_open = True
+                self.days[key] = self.shift = shift
+            case ReadingTaken():
+                self._day(sealed).read.add(record.customer)
+                if (work := self._work(record.customer, record.period)) is not None:
+                    work.taken = sealed
+            case ReadingSkipped():
+                self._day(sealed).skipped.add(record.customer)
+                if (work := self._work(record.customer, record.period)) is not None:
+                    work.skipped = sealed
+            case CashCollected():
+                day = self._day(sealed)
+                day.collected.append(record)
+                self.receipt_no = record.receipt_no
+                one = self._collections[sealed.digest] = Collection(sealed, record, day.business_date)
+                if (work := self._work(record.customer, record.period)) is not None:
+                    work.collections.append(one)
+            case CollectionVoided():
+                self._collections[record.collection].voided = True
+                self._day(sealed).voided.append(self._collections[record.collection].record)
+            case PaperPrinted():
+                if record.outcome is not PrintOutcome.NOT_PRINTED:
+                    self.prints[record.about, record.paper] = record.print_no
+                if self.shift is not None:
+                    self.shift.paper(record.print_no, record.outcome)
+            case CashCounted():
+                self._day(sealed).counted = record.notes
+            case ShiftClosed():
+                self._day(sealed).is_open = False
+            case _:
+                raise AssertionError(f"{type(record).__name__} is not a handheld's record")
+
+    def _day(self, sealed: Sealed) -> ShiftWork:
+        assert self.shift is not None, f"record {sealed.header.seq} was made without a shift"
+        return self.shift
+
+    def _work(self, customer: str, period: str) -> StopWork | None:
+        work = self.stops.get(customer)
+        return work if work is not None and work.package.period == period else None
+
+    # From the store.
+
+    def _restore(self, memory: Memory, hub_key: VerifyKey, public_key: bytes) -> None:
+        if memory.policy is not None:
+            self.policy = open_policy(memory.policy, hub_key)
+        for message in memory.packages:
+            package = open_package(message, hub_key)
+            self.packages[package.route] = package
+        own_key = VerifyKey.of(public_key)
+        for message in memory.messages:
+            self.records.append(reopen(message, own_key))
+        for route, (version, bodies) in memory.changes.items():
+            self.changes_version[route] = version
+            for body in bodies:
+                change = codec.unpack(StopChange, codec.decode(body))
+                self._told[change.customer] = change
+        self.papers = dict(memory.papers)
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Derive all work anew from packages and own records, checking the chain on the way."""
+        assert self.policy is not None or not self.packages
+        self.stops = {
+            stop.customer: StopWork.of(stop, package, self.policy)
+            for package in self.packages.values()
+            for stop in package.stops
+            if self.policy is not None
+        }
+        for customer, change in self._told.items():
+            if (work := self.stops.get(customer)) is not None:
+                work.told = change
+        records, self.records, self.tip = self.records, [], EMPTY
+        self.shift = None
+        for index in (self.days, self._collections, self.prints):
+            index.clear()
+        for sealed in records:
+            assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"
+            self.learn(sealed)
+
+    def tell(self, route: str, version: int, stops: tuple[StopChange, ...]) -> None:
+        self.changes_version[route] = version
+        for change in stops:
+            self._told[change.customer] = change
+            if (work := self.stops.get(change.customer)) is not None:
+                work.told = change
+
+
+def reopen(message: bytes, key: VerifyKey) -> Sealed:
+    """A record of our own from the store. Raises EnvelopeError or SignatureError when the store is damaged."""
+    header, record = parse(codec.decode(open_sealed(message, key, Purpose.RECORD)))
+    return Sealed(message, digest(message), header, record)

@@ -1,0 +1,318 @@
+"""`python -m hub`: everything branch IT does from a command line. Words for people in Vietnamese and English."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+
+from hub.admin import ACTIONS, AdminError
+from hub.api.server import SERVING_FILE, serve
+from hub.app import Hub, refuse_optimised
+from hub.clock import chosen_clock
+from hub.home import HomeError
+from hub.office import OfficeError, add_person
+from hub.passwords import verifier_of
+from hub.store.database import HubIsBusyError
+from protocol.package import Policy
+from protocol.values import DAY_MS
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Trung tâm Ghi Thu · the hub of a branch")
+user = typer.Typer(no_args_is_help=True, help="Người dùng · people")
+device = typer.Typer(no_args_is_help=True, help="Máy cầm tay · handhelds")
+package = typer.Typer(no_args_is_help=True, help="Gói lộ trình · route packages")
+day = typer.Typer(no_args_is_help=True, help="Đối soát cuối ngày · end of day")
+case = typer.Typer(no_args_is_help=True, help="Hồ sơ cần xử lý · cases")
+for name, group in (("user", user), ("device", device), ("package", package), ("day", day), ("case", case)):
+    cli.add_typer(group, name=name)
+
+Home = Annotated[Path, typer.Option(envvar="GHITHU_HUB_HOME", help="Thư mục của trung tâm · the hub's folder")]
+By = Annotated[str, typer.Option(envvar="GHITHU_BY", help="Mã người thực hiện · who does this")]
+DEFAULT_HOME = Path("hub-home")
+POLICY_DAYS = 3650  # A policy is replaced, not waited out.
+
+
+class CallError(Exception):
+    """An action that was not done; the message is for the person at the keyboard."""
+
+
+def call(home: Path, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Do an action: in the running server of this home, or here when none runs."""
+    try:
+        return asyncio.run(_call_here(home, action, arguments))
+    except HubIsBusyError:
+        return asyncio.run(_call_server(home, action, arguments))
+    except (HomeError, OfficeError, AdminError, OSError) as error:
+        raise CallError(str(error)) from error
+
+
+async def _call_here(home: Path, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    hub = await Hub.open(home)
+    try:
+        return await ACTIONS[action](hub, arguments)
+    finally:
+        await hub.close()
+
+
+async def _call_server(home: Path, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    path = home / SERVING_FILE
+    if not path.is_file():
+        raise CallError(f"another command is using {home}: wait until it has finished")
+    address = json.loads(path.read_text(encoding="utf-8"))
+    headers = {"Authorization": f"Bearer {address['token']}"}
+    async with (
+        aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=600)) as session,
+        session.post(f"{address['url']}/admin/{action}", json=arguments) as answer,
+    ):
+        result: dict[str, Any] = await answer.json()
+        if answer.status != 200:
+            raise CallError(str(result.get("error", answer.status)))
+        return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a result as JSON: people can read it, programs too."""
+    typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+
+
+@cli.command()
+def init(
+    unit: Annotated[str, typer.Option(help="Mã đơn vị · code of the unit, letters and digits")],
+    branch_name: Annotated[str, typer.Option(help="Tên chi nhánh · name of the branch")],
+    utility_name: Annotated[str, typer.Option(help="Tên công ty · name of the utility, as on paper")],
+    bank_bin: Annotated[str, typer.Option(help="Mã ngân hàng nhận tiền · BIN of the utility's bank")],
+    bank_account: Annotated[str, typer.Option(help="Số tài khoản nhận tiền · the utility's account")],
+    home: Home = DEFAULT_HOME,
+    hotline: str = "",
+    by: By = "it",
+    drop_per_mille: Annotated[int, typer.Option(help="Sản lượng giảm (‰) thì giữ · fall that holds")] = 300,
+    drop_m3_min: Annotated[int, typer.Option(help="và giảm ít nhất (m³) · and at least this many m³")] = 3,
+    cash_rounding_vnd: Annotated[int, typer.Option(help="Làm tròn tiền mặt · cash rounding")] = 1,
+) -> None:
+    """Lập trung tâm mới · make a new hub with its key, its database and its first person."""
+    now_ms = chosen_clock()()
+    try:
+        policy = Policy(
+            unit=unit,
+            version=1,
+            issued_ms=now_ms,
+            expires_ms=now_ms + POLICY_DAYS * DAY_MS,
+            utility_name=utility_name,
+            branch_name=branch_name,
+            hotline=hotline,
+            bank_bin=bank_bin,
+            bank_account=bank_account,
+            drop_per_mille=drop_per_mille,
+            drop_m3_min=drop_m3_min,
+            cash_rounding_vnd=cash_rounding_vnd,
+        )
+        asyncio.run(_init(home, policy, by))
+    except (HomeError, HubIsBusyError) as error:
+        raise CallError(str(error)) from error
+    typer.echo(f"{home}: {branch_name} ({unit})")
+
+
+async def _init(home: Path, policy: Policy, by: str) -> None:
+    hub = await Hub.create(home, policy, by)
+    try:
+        await add_person(hub, code=by, name=by, role="it")
+    finally:
+        await hub.close()
+
+
+@cli.command("serve")
+def serve_command(home: Home = DEFAULT_HOME, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Chạy trung tâm · run the hub until Ctrl-C."""
+    try:
+        asyncio.run(_serve(home, host, port))
+    except (HomeError, HubIsBusyError) as error:
+        raise CallError(str(error)) from error
+
+
+async def _serve(home: Path, host: str, port: int) -> None:
+    hub = await Hub.open(home)
+    try:
+        server = await serve(hub, host, port)
+        typer.echo(f"Trung tâm đang chạy · listening at {server.url}")
+        sys.stdout.flush()
+        stop = asyncio.Event()
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        await stop.wait()
+        await server.stop()
+    finally:
+        await hub.close()
+
+
+@cli.command("import")
+def import_command(folder: Path, home: Home = DEFAULT_HOME, by: By = "it", dry_run: bool = False) -> None:
+    """Nhập dữ liệu hóa đơn · take in a billing extract; --dry-run only says what it would do."""
+    result = call(home, "import", {"folder": str(folder.resolve()), "by": by, "dry_run": dry_run})
+    show(result)
+    if result["problems"]:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def bank(
+    file: Path,
+    home: Home = DEFAULT_HOME,
+    by: By = "it",
+    bank_format: Annotated[str, typer.Option("--format")] = "csv",
+    until_ms: Annotated[int | None, typer.Option(help="Chỉ lấy đến lúc này · leave later lines")] = None,
+) -> None:
+    """Nhập sao kê ngân hàng · take in a bank statement."""
+    arguments = {"file": str(file.resolve()), "by": by, "format": bank_format, "until_ms": until_ms}
+    result = call(home, "bank", arguments)
+    show(result)
+    if result["problems"]:
+        raise typer.Exit(1)
+
+
+@user.command("add")
+def user_add(
+    code: str,
+    name: str,
+    role: Annotated[str, typer.Option(help="collector, supervisor, cashier, accountant, it, auditor")],
+    phone: str = "",
+    password: Annotated[bool, typer.Option("--password", help="Hỏi mật khẩu · ask for a password")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Thêm người dùng · name a person."""
+    secret = typer.prompt("Mật khẩu · password", hide_input=True, confirmation_prompt=True) if password else ""
+    verifier = verifier_of(secret) if secret else ""
+    call(home, "user.add", {"code": code, "name": name, "role": role, "phone": phone, "verifier": verifier})
+
+
+@user.command("list")
+def user_list(home: Home = DEFAULT_HOME) -> None:
+    """Danh sách người dùng · who works here."""
+    show(call(home, "user.list", {}))
+
+
+@device.command("slot")
+def device_slot(collector: str, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+    """Mở chỗ cho một máy mới · a one-time code for a new handheld."""
+    typer.echo(call(home, "device.slot", {"collector": collector, "by": by})["code"])
+
+
+@device.command("confirm")
+def device_confirm(number: int, imei: str, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+    """Xác nhận IMEI của máy · confirm a handheld after comparing its IMEI."""
+    call(home, "device.confirm", {"device": number, "imei": imei, "by": by})
+
+
+@device.command("list")
+def device_list(home: Home = DEFAULT_HOME) -> None:
+    """Danh sách máy · handhelds, what they made and what is here."""
+    show(call(home, "device.list", {}))
+
+
+@package.command("publish")
+def package_publish(route: str, collector: str, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+    """Giao lộ trình cho nhân viên · sign and publish a route for a collector."""
+    show(call(home, "package.publish", {"route": route, "collector": collector, "by": by}))
+
+
+@package.command("routes")
+def package_routes(home: Home = DEFAULT_HOME) -> None:
+    """Danh sách lộ trình · routes and who walks them."""
+    show(call(home, "package.routes", {}))
+
+
+@day.command("receive")
+def day_receive(
+    collector: str,
+    date: str,
+    notes: Annotated[list[str], typer.Argument(help="500000x3 20000x1 …")],
+    home: Home = DEFAULT_HOME,
+    by: By = "it",
+    intent: Annotated[str | None, typer.Option(help="32 hex: lần bấm · the same twice is one handover")] = None,
+) -> None:
+    """Thủ quỹ nhận tiền · cash from a collector, by note."""
+    counted: dict[str, int] = {}
+    for note in notes:
+        value, _, pieces = note.partition("x")
+        if not value.isdigit() or not pieces.isdigit():
+            raise CallError(f"{note!r}: write value x pieces, such as 500000x3")
+        counted[value] = counted.get(value, 0) + int(pieces)
+    arguments = {"collector": collector, "day": date, "notes": counted, "by": by, "intent": intent}
+    show(call(home, "day.receive", arguments))
+
+
+@day.command("paper")
+def day_paper(number: int, receipt_no: int, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+    """Nộp lại biên nhận đã hủy · the paper of a voided receipt is back."""
+    show(call(home, "day.paper", {"device": number, "receipt_no": receipt_no, "by": by}))
+
+
+@day.command("report")
+def day_report(
+    collector: Annotated[str | None, typer.Argument()] = None,
+    date: Annotated[str | None, typer.Argument()] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Ba cột đối soát · the three columns."""
+    show(call(home, "day.report", {"collector": collector, "day": date} if collector else {}))
+
+
+@day.command("close")
+def day_close(
+    collector: str, date: str, home: Home = DEFAULT_HOME, by: By = "it", reason: Annotated[str, typer.Option()] = ""
+) -> None:
+    """Khóa sổ ngày · close a collector's date."""
+    show(call(home, "day.close", {"collector": collector, "day": date, "by": by, "reason": reason}))
+
+
+@case.command("list")
+def case_list(home: Home = DEFAULT_HOME) -> None:
+    """Hồ sơ cần người xem · what a person has to look at."""
+    show(call(home, "case.list", {}))
+
+
+@case.command("decide")
+def case_decide(
+    key: str, decision: str, reason: str, home: Home = DEFAULT_HOME, by: By = "it", tip: str = ""
+) -> None:
+    """Quyết định một hồ sơ · NOTED, ACCEPT_VOID or ADOPT_BRANCH, with a reason."""
+    arguments = {"key": key, "decision": decision, "reason": reason, "by": by, "tip": tip}
+    call(home, "case.decide", arguments)
+
+
+@cli.command()
+def export(home: Home = DEFAULT_HOME, out: Annotated[Path | None, typer.Option()] = None) -> None:
+    """Xuất số liệu · totals of the folded state as JSON."""
+    result = call(home, "export", {})
+    if out is None:
+        show(result)
+    else:
+        out.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+@cli.command()
+def check(home: Home = DEFAULT_HOME) -> None:
+    """Kiểm tra toàn bộ · chains, signatures, folded rows, debits and credits."""
+    result = call(home, "check", {})
+    for sentence in result["findings"]:
+        typer.echo(sentence)
+    if result["findings"]:
+        raise typer.Exit(1)
+    typer.echo(f"{result['facts']} bản ghi: mọi chuỗi, chữ ký và số dư đều đúng · records, all is well")
+
+
+def main() -> None:
+    """Entry of `python -m hub`."""
+    refuse_optimised()
+    try:
+        cli()
+    except CallError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

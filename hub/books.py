@@ -1,0 +1,354 @@
+"""The books of one unit: folds what was touched and puts the result in place, inside the caller's transaction.
+
+One way in for handhelds' uploads and for the hub's own records: facts are inserted, then `refold` derives everything
+that depends on them. Nothing else writes accounts, ledger lines or case files.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from hub.core.conflicts import Case, ConflictClass
+from hub.core.days import DayState, fold_day
+from hub.core.fold import HUB, AccountBase, AccountState, Fact, fold
+from hub.core.handhelds import HandheldState, of_chain, quarantine
+from hub.core.ledger import JournalEntry, credited
+from hub.store import folded
+from hub.store.facts import (
+    IN_MAX,
+    NewFact,
+    ParsedRecords,
+    add_close,
+    batches,
+    closes_of,
+    facts_of_customers,
+    facts_of_day,
+    insert_facts,
+    links_of,
+    set_quarantine,
+)
+from hub.store.schema import customer, fact, handheld, policy, tariff, unit
+from protocol import codec
+from protocol.chain import Tip, digest, follows
+from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed
+from protocol.package import Policy, Stop, open_policy
+from protocol.records import (
+    BankCredited,
+    CashCounted,
+    CashReceived,
+    DayClosed,
+    Decision,
+    ExtractImported,
+    Header,
+    HubRecord,
+    SupervisorDecided,
+)
+from protocol.sealed import Sealed, parse, seal_record
+from protocol.tariff import Tariff
+from protocol.values import local_date
+
+DAY_KINDS = (CashCounted.KIND, CashReceived.KIND, DayClosed.KIND, SupervisorDecided.KIND)
+BASES_MAX = 80_000  # Customers remembered; one branch of four companies.
+
+
+@dataclass(slots=True)
+class Touched:
+    """What new facts touched."""
+
+    customers: set[str]
+    days: set[tuple[str, str]]
+    bank: list[Fact]
+
+    @classmethod
+    def nothing(cls) -> "Touched":
+        return cls(set(), set(), [])
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerBase:
+    """A customer with the columns that are copied to its account row."""
+
+    base: AccountBase
+    route: str
+    branch: str
+
+
+class Books:
+    """Folding for one unit. `key` signs the hub's records; `forget` after an import, a tariff or a policy."""
+
+    def __init__(self, unit_code: str, key: SigningKey) -> None:
+        self.unit = unit_code
+        self.key = key
+        self.parsed = ParsedRecords()
+        self._bases: dict[str, CustomerBase] = {}
+
+    # The hub's own chain.
+
+    def append(self, connection: Connection, record: HubRecord, now_ms: int, intent: bytes | None = None) -> Fact:
+        """Seal a record of the hub, add it to the hub's chain, and say what it is as a fact. Locks the head row."""
+        row = connection.execute(select(unit).where(unit.c.unit == self.unit).with_for_update()).one()
+        tip = Tip(row.head_seq, row.head_digest)
+        at_ms = max(row.head_at_ms, now_ms)
+        header = Header(seq=tip.seq + 1, prev=tip.digest, at_ms=at_ms, intent=intent)
+        return self._insert(connection, seal_record(header, record, self.key))
+
+    def replay(self, connection: Connection, message: bytes) -> Fact:
+        """Insert a record of the hub that was sealed before, in chain order: how a hub is rebuilt from its log."""
+        row = connection.execute(select(unit).where(unit.c.unit == self.unit).with_for_update()).one()
+        header, record = parse(codec.decode(open_sealed(message, VerifyKey.of(self.key.public), Purpose.RECORD)))
+        sealed = Sealed(message, digest(message), header, record)
+        assert follows(header.seq, header.prev, Tip(row.head_seq, row.head_digest)), "the hub's own chain has no gaps"
+        return self._insert(connection, sealed)
+
+    def _insert(self, connection: Connection, sealed: Sealed) -> Fact:
+        one = hub_fact(sealed)
+        insert_facts(connection, self.unit, [new_fact(one, sealed)])
+        connection.execute(
+            update(unit)
+            .where(unit.c.unit == self.unit)
+            .values(head_seq=one.seq, head_digest=sealed.digest, head_at_ms=sealed.header.at_ms)
+        )
+        self.parsed.remember(sealed.digest, sealed.header, sealed.record)
+        if isinstance(sealed.record, DayClosed):
+            add_close(connection, self.unit, one.seq, sealed.record)
+        return one
+
+    def touched_by(self, connection: Connection, one: Fact) -> Touched:
+        """What a record of the hub touches; a decision on a fork moves quarantine first."""
+        touched = Touched.nothing()
+        record = one.record
+        name = getattr(record, "customer", None)
+        if name is not None:
+            touched.customers.add(name)
+        match record:
+            case BankCredited(customer=None):
+                touched.bank.append(one)
+            case CashReceived():
+                touched.days.add((record.collector, record.business_date))
+            case DayClosed():
+                touched.days.add((record.collector, record.business_date))
+                touched.customers |= self._late_customers(connection, record)
+            case SupervisorDecided():
+                if record.device is not None:
+                    touched.customers |= self.judge_handheld(connection, record.device)
+                if record.collector is not None and record.business_date is not None:
+                    touched.days.add((record.collector, record.business_date))
+            case _:
+                pass
+        return touched
+
+    def _late_customers(self, connection: Connection, record: DayClosed) -> set[str]:
+        """Customers with facts of the date behind the cut: their postings move to another day."""
+        heads = {head.device: head.seq for head in record.heads}
+        query = select(fact.c.device, fact.c.seq, fact.c.customer).where(
+            fact.c.unit == self.unit, fact.c.collector == record.collector, fact.c.day >= record.business_date
+        )
+        return {
+            row.customer
+            for row in connection.execute(query)
+            if row.customer and row.device != HUB and row.seq > heads.get(row.device, 0)
+        }
+
+    # Folding.
+
+    def refold(self, connection: Connection, touched: Touched) -> int:
+        """Derive again all that was touched; the unit's change counter after it."""
+        connection.execute(update(unit).where(unit.c.unit == self.unit).values(changes=unit.c.changes + 1))
+        version: int = connection.execute(select(unit.c.changes).where(unit.c.unit == self.unit)).scalar_one()
+        lines: list[folded.Values] = []
+        cases: list[folded.Values] = []
+        subjects: list[str] = []
+        accounts: list[folded.Values] = []
+
+        def post(subject: str, entries: Sequence[JournalEntry], found: Sequence[Case]) -> None:
+            subjects.append(subject)
+            lines.extend(folded.ledger_values(self.unit, subject, entries))
+            cases.extend(folded.case_values(self.unit, subject, found))
+
+        for known, state in self.fold_accounts(connection, touched.customers):
+            base = known.base
+            accounts.append(
+                folded.account_values(self.unit, state, base.stop, known.route, known.branch, version)
+            )
+            post(folded.account_subject(state.customer), state.entries, state.cases)
+        for collector, day in sorted(touched.days):
+            day_state = self.fold_day(connection, collector, day)
+            post(folded.day_subject(collector, day), day_state.entries, day_state.cases)
+        for one in touched.bank:
+            assert isinstance(one.record, BankCredited)
+            entries, found = unmatched(one)
+            post(folded.bank_subject(one.record.bank_bin, one.record.transaction), entries, found)
+        folded.replace_accounts(connection, self.unit, accounts)
+        folded.replace_postings(connection, self.unit, subjects, lines, cases)
+        return version
+
+    def fold_accounts(
+        self, connection: Connection, customers: Iterable[str]
+    ) -> Iterable[tuple[CustomerBase, AccountState]]:
+        """Fold some customers, in order. A customer that no extract has named yet has no account to fold."""
+        names = sorted(customers)
+        bases = self.bases(connection, names)
+        for part in batches(names, IN_MAX):
+            facts = facts_of_customers(connection, self.unit, part, self.parsed)
+            collectors = {one.collector for found in facts.values() for one in found if one.collector}
+            since = min((one.day for found in facts.values() for one in found), default="")
+            closes = closes_of(connection, self.unit, collectors, since) if collectors else []
+            for name in part:
+                if (known := bases.get(name)) is not None:
+                    yield known, fold(known.base, facts.get(name, []), closes)
+
+    def fold_day(self, connection: Connection, collector: str, day: str) -> DayState:
+        """Fold one collector's date."""
+        facts = facts_of_day(connection, self.unit, collector, day, DAY_KINDS, self.parsed)
+        return fold_day(collector, day, facts)
+
+    def judge_handheld(self, connection: Connection, device: int) -> set[str]:
+        """Fold a whole chain: forks, quarantine and case files. Rare; customers whose facts changed their standing."""
+        links = links_of(connection, self.unit, device, self.parsed)
+        decisions = self.decisions_on(connection, device)
+        decided = frozenset(one.subject for one in decisions)
+        state = of_chain(device, links, decided)
+        adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
+        quarantined = quarantine(state.fork_from, links, adopted)
+        touched: set[str] = set()
+        if state.fork_from:
+            touched = set_quarantine(connection, self.unit, device, state.fork_from, quarantined)
+        self.write_handheld(connection, state)
+        return touched
+
+    def write_handheld(self, connection: Connection, state: HandheldState) -> None:
+        """Put a handheld's case files and derived columns in place."""
+        subject = folded.handheld_subject(state.device)
+        folded.replace_postings(
+            connection, self.unit, [subject], [], folded.case_values(self.unit, subject, state.cases)
+        )
+        connection.execute(
+            update(handheld)
+            .where(handheld.c.unit == self.unit, handheld.c.device == state.device)
+            .values(receipt_no=state.receipt_no, fork_from=state.fork_from)
+        )
+
+    def decisions_on(self, connection: Connection, device: int) -> list[SupervisorDecided]:
+        """What supervisors have decided of a handheld."""
+        query = select(fact.c.digest, fact.c.message).where(
+            fact.c.unit == self.unit, fact.c.device == HUB, fact.c.kind == SupervisorDecided.KIND
+        )
+        found: list[SupervisorDecided] = []
+        for row in connection.execute(query):
+            _, record, _ = self.parsed.of(row.digest, row.message)
+            if isinstance(record, SupervisorDecided) and record.device == device:
+                found.append(record)
+        return found
+
+    # What the extract says.
+
+    def bases(self, connection: Connection, customers: Sequence[str]) -> dict[str, CustomerBase]:
+        """What the extract, the tariff and the policy say of some customers."""
+        missing = [name for name in customers if name not in self._bases]
+        if missing:
+            if len(self._bases) + len(missing) > BASES_MAX:
+                self._bases.clear()
+                missing = list(customers)
+            self._load_bases(connection, missing)
+        return {name: self._bases[name] for name in customers if name in self._bases}
+
+    def _load_bases(self, connection: Connection, customers: Sequence[str]) -> None:
+        row = connection.execute(select(unit).where(unit.c.unit == self.unit)).one()
+        tariff_now, policy_now = self.tariff(connection), self.policy(connection)
+        imports = {
+            found.seq: (local_date(found.ord), found.seq, found.digest)
+            for found in connection.execute(
+                select(fact.c.seq, fact.c.ord, fact.c.digest).where(
+                    fact.c.unit == self.unit, fact.c.device == HUB, fact.c.kind == ExtractImported.KIND
+                )
+            )
+        }
+        query = select(customer).where(
+            customer.c.unit == self.unit, customer.c.customer.in_(bindparam("customers", expanding=True))
+        )
+        for part in batches(customers, IN_MAX):
+            for found in connection.execute(query, {"customers": part}):
+                base = AccountBase(
+                    stop=codec.unpack(Stop, codec.decode(found.stop)),
+                    period=row.period,
+                    tariff=tariff_now,
+                    policy=policy_now,
+                    opening=imports[found.opening_seq],
+                )
+                self._bases[found.customer] = CustomerBase(base, found.route, found.branch)
+
+    def forget(self) -> None:
+        """An extract, a tariff or a policy changed: read what they say again."""
+        self._bases.clear()
+
+    def tariff(self, connection: Connection) -> Tariff:
+        """The tariff of the last extract."""
+        query = select(tariff.c.body).where(tariff.c.unit == self.unit).order_by(tariff.c.seq.desc()).limit(1)
+        return codec.unpack(Tariff, codec.decode(connection.execute(query).scalar_one()))
+
+    def policy(self, connection: Connection) -> Policy:
+        """The newest policy."""
+        return open_policy(self.policy_message(connection), VerifyKey.of(self.key.public))
+
+    def policy_message(self, connection: Connection) -> bytes:
+        """The newest policy as it was signed."""
+        query = select(policy.c.message).where(policy.c.unit == self.unit)
+        message: bytes = connection.execute(query.order_by(policy.c.version.desc()).limit(1)).scalar_one()
+        return message
+
+
+def unmatched(one: Fact) -> tuple[list[JournalEntry], list[Case]]:
+    """A bank line that names nobody: money in suspense, and a case for a person."""
+    record = one.record
+    assert isinstance(record, BankCredited)
+    case = Case(
+        klass=ConflictClass.BANK_UNMATCHED,
+        facts=(one.digest,),
+        seq=one.seq,
+        day=one.day,
+        period=record.period,
+        money_vnd=record.amount_vnd,
+        for_person=True,
+        detail=record.content[:200],
+    )
+    return [JournalEntry(one.device, one.seq, one.digest, one.day, credited(record))], [case]
+
+
+def hub_fact(sealed: Sealed) -> Fact:
+    """A record of the hub's own chain as a fact. Its date is its own, or the one it speaks of."""
+    record = sealed.record
+    return Fact(
+        device=HUB,
+        seq=sealed.header.seq,
+        digest=sealed.digest,
+        ord=sealed.header.at_ms,
+        day=getattr(record, "business_date", None) or local_date(sealed.header.at_ms),
+        collector=_collector_of(record),
+        quarantined=False,
+        header=sealed.header,
+        record=sealed.record,
+    )
+
+
+def _collector_of(record: object) -> str:
+    """Collector whose date a hub record is about; "" for those about something else."""
+    about_a_day = isinstance(record, CashReceived | DayClosed | SupervisorDecided)
+    return (getattr(record, "collector", None) or "") if about_a_day else ""
+
+
+def new_fact(one: Fact, sealed: Sealed) -> NewFact:
+    """The row of a fact."""
+    return NewFact(
+        device=one.device,
+        seq=one.seq,
+        digest=one.digest,
+        prev=sealed.header.prev,
+        kind=sealed.record.KIND,
+        ord=one.ord,
+        customer=getattr(sealed.record, "customer", None) or "",
+        collector=one.collector,
+        day=one.day,
+        quarantined=int(one.quarantined),
+        message=sealed.message,
+    )

@@ -1,0 +1,224 @@
+"""The end of the day at the branch: cash in, papers back, decisions, and closing a collector's date."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select
+
+from hub.app import Hub, post
+from hub.books import Books
+from hub.core.conflicts import ConflictClass
+from hub.core.days import DayReport, HandheldDay, handheld_day
+from hub.core.fold import Fact
+from hub.core.ledger import Account
+from hub.office import OfficeError, require_person
+from hub.store.facts import facts_of_day
+from hub.store.schema import account, case_file, fact, handheld, ledger
+from protocol.records import (
+    CashCollected,
+    CashReceived,
+    DayClosed,
+    Decision,
+    Denomination,
+    HeadRef,
+    PaperReturned,
+    ShiftClosed,
+    ShiftOpened,
+    SupervisorDecided,
+)
+
+CASHIERS = ("cashier", "supervisor", "it")
+DECIDERS = ("supervisor",)
+SHIFT_KINDS = (ShiftOpened.KIND, ShiftClosed.KIND)
+
+
+async def receive_cash(
+    hub: Hub, *, collector: str, day: str, notes: Sequence[Denomination], by: str, intent: bytes | None = None
+) -> int:
+    """A cashier counted this from a collector for a date; the sum. The same intent twice is one handover."""
+
+    def work(connection: Connection) -> int:
+        require_person(connection, hub.books.unit, collector, ("collector",))
+        require_person(connection, hub.books.unit, by, CASHIERS)
+        amount = sum(note.value_vnd * note.pieces for note in notes)
+        if amount <= 0:
+            raise OfficeError("count at least one note: an empty handover is no handover")
+        known = facts_of_day(connection, hub.books.unit, collector, day, (CashReceived.KIND,), hub.books.parsed)
+        if intent is None or all(one.header.intent != intent for one in known):
+            made = CashReceived(
+                collector=collector, business_date=day, amount_vnd=amount, notes=tuple(notes), by=by
+            )
+            post(connection, hub.books, made, hub.clock(), intent)
+        return amount
+
+    return await hub.write(work)
+
+
+async def take_paper_back(hub: Hub, *, device: int, receipt_no: int, by: str) -> int:
+    """The paper of a receipt is at the branch; its amount. Raises OfficeError when there is no such receipt."""
+
+    def work(connection: Connection) -> int:
+        require_person(connection, hub.books.unit, by, CASHIERS)
+        one = find_receipt(connection, hub.books, device, receipt_no)
+        assert isinstance(one.record, CashCollected)
+        made = PaperReturned(customer=one.record.customer, collection=one.digest, by=by)
+        post(connection, hub.books, made, hub.clock())
+        return one.record.amount_vnd
+
+    return await hub.write(work)
+
+
+def find_receipt(connection: Connection, books: Books, device: int, receipt_no: int) -> Fact:
+    """The collection behind a receipt number. Raises OfficeError."""
+    query = (
+        select(fact.c.customer, fact.c.digest, fact.c.message)
+        .where(fact.c.unit == books.unit, fact.c.device == device, fact.c.kind == CashCollected.KIND)
+        .order_by(fact.c.seq.desc())
+    )
+    for row in connection.execute(query):
+        header, record, _ = books.parsed.of(row.digest, row.message)
+        if header is not None and isinstance(record, CashCollected) and record.receipt_no == receipt_no:
+            return Fact(
+                device=device,
+                seq=header.seq,
+                digest=row.digest,
+                ord=header.at_ms,
+                day="",
+                collector="",
+                quarantined=False,
+                header=header,
+                record=record,
+            )
+    raise OfficeError(f"handheld {device} has no receipt {receipt_no} here: has it sent everything?")
+
+
+async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, by: str, tip: bytes = b"") -> None:
+    """A supervisor settles an open case. tip: for ADOPT_BRANCH, the last record of the branch that is true."""
+
+    def work(connection: Connection) -> None:
+        require_person(connection, hub.books.unit, by, DECIDERS)
+        row = connection.execute(
+            select(case_file).where(case_file.c.unit == hub.books.unit, case_file.c.key == case_key)
+        ).first()
+        if row is None:
+            raise OfficeError("there is no such case any more: look at the list again")
+        if row.settled:
+            raise OfficeError("this case is settled already")
+        subject = case_key
+        if decision is Decision.ACCEPT_VOID:
+            if row.klass not in (ConflictClass.VOID_WITH_PAPER_OUT.value, ConflictClass.VOID_TOO_LATE.value):
+                raise OfficeError("only a voided receipt can be accepted as void")
+            subject = row.facts[:32]
+        elif decision is Decision.ADOPT_BRANCH:
+            if row.klass != ConflictClass.FORK.value:
+                raise OfficeError("only one of two histories can be adopted")
+            subject = tip
+        made = SupervisorDecided(
+            decision=decision,
+            subject=subject,
+            reason=reason,
+            by=by,
+            customer=row.customer or None,
+            device=row.device or None if not row.customer else None,
+            collector=row.collector or None if row.day and not row.customer else None,
+            business_date=row.day or None if row.day and not row.customer else None,
+        )
+        post(connection, hub.books, made, hub.clock())
+
+    await hub.write(work)
+
+
+def cash_owed_vnd(connection: Connection, unit_code: str, collector: str, day: str) -> int:
+    """Cash that the folded state says a collector took on a date, less what was reversed."""
+    query = select(func.coalesce(func.sum(ledger.c.amount_vnd), 0)).where(
+        ledger.c.unit == unit_code,
+        ledger.c.account == Account.CASH_WITH_COLLECTOR.number,
+        ledger.c.party == collector,
+        ledger.c.day == day,
+        ledger.c.subject.startswith("account:"),
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def day_report(connection: Connection, books: Books, collector: str, day: str) -> DayReport:
+    """The three columns of a collector's date."""
+    state = books.fold_day(connection, collector, day)
+    return DayReport(
+        collector=collector,
+        day=day,
+        handhelds=_handhelds_of_day(connection, books, collector, day),
+        hub_vnd=cash_owed_vnd(connection, books.unit, collector, day),
+        counted_vnd=state.counted_vnd,
+        received_vnd=state.received_vnd,
+        closed=state.closed,
+    )
+
+
+def _handhelds_of_day(
+    connection: Connection, books: Books, collector: str, day: str
+) -> tuple[HandheldDay, ...]:
+    shifts = facts_of_day(connection, books.unit, collector, day, SHIFT_KINDS, books.parsed)
+    found: list[HandheldDay] = []
+    for device in sorted({one.device for one in shifts}):
+        row = connection.execute(
+            select(handheld).where(handheld.c.unit == books.unit, handheld.c.device == device)
+        ).one()
+        own = [one for one in shifts if one.device == device]
+        found.append(handheld_day(device, own, hub_seq=row.seq, hub_digest=row.digest, made=row.made))
+    return tuple(found)
+
+
+async def close_day(hub: Hub, *, collector: str, day: str, by: str, reason: str | None = None) -> DayReport:
+    """Close a collector's date at what the hub has. Raises OfficeError for what needs a reason and has none."""
+
+    def work(connection: Connection) -> DayReport:
+        books = hub.books
+        require_person(connection, books.unit, by, ("supervisor", "it"))
+        report = day_report(connection, books, collector, day)
+        if report.closed is not None:
+            raise OfficeError(f"{day} of {collector} is closed already")
+        if report.behind and not reason:
+            names = ", ".join(map(str, report.behind))
+            raise OfficeError(f"handheld {names} has not sent everything: let it send, or close with a reason")
+        if report.difference_vnd and not reason:
+            raise OfficeError(f"the cash differs by {report.difference_vnd} đ: close with a reason")
+        made = DayClosed(
+            collector=collector,
+            business_date=day,
+            heads=tuple(HeadRef(one.device, one.hub_seq, one.hub_digest) for one in report.handhelds),
+            expected_vnd=report.hub_vnd,
+            received_vnd=report.received_vnd,
+            difference_vnd=report.difference_vnd,
+            by=by,
+            reason=reason,
+        )
+        post(connection, books, made, hub.clock())
+        return day_report(connection, books, collector, day)
+
+    return await hub.write(work)
+
+
+def open_days(connection: Connection, books: Books) -> list[tuple[str, str]]:
+    """Collectors and dates with a shift here, newest first."""
+    query = (
+        select(fact.c.collector, fact.c.day)
+        .where(fact.c.unit == books.unit, fact.c.kind == ShiftOpened.KIND)
+        .distinct()
+    )
+    return sorted(
+        ((row.collector, row.day) for row in connection.execute(query)), key=lambda pair: (pair[1], pair[0])
+    )
+
+
+def open_cases(connection: Connection, unit_code: str) -> list[dict[str, object]]:
+    """Cases a person still has to look at, the most money first."""
+    query = (
+        select(case_file, account.c.route)
+        .join(
+            account,
+            (account.c.unit == case_file.c.unit) & (account.c.customer == case_file.c.customer),
+            isouter=True,
+        )
+        .where(case_file.c.unit == unit_code, case_file.c.for_person == 1, case_file.c.settled == 0)
+        .order_by(func.abs(case_file.c.money_vnd).desc(), case_file.c.klass, case_file.c.key)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,265 @@
+"""`hub check`: does the hub still hold what it acknowledged, and do its pages follow from it?
+
+Three questions, each answered without believing the others: every chain is whole and every signature good; every
+folded row is what the facts fold to; debits equal credits. Findings are sentences that name what is wrong.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+
+from hub.books import Books, CustomerBase, hub_fact, unmatched
+from hub.core.fold import HUB, AccountState
+from hub.core.handhelds import of_chain, quarantine
+from hub.core.verify import arrival
+from hub.store import folded
+from hub.store.facts import links_of
+from hub.store.schema import account, bank_line, case_file, customer, extract_file, fact, handheld, ledger, unit
+from protocol import codec
+from protocol.chain import NO_DIGEST, digest
+from protocol.codec import CodecError, FieldError
+from protocol.envelope import EnvelopeError, Purpose, SignatureError, VerifyKey, frame, open_sealed
+from protocol.records import BankCredited, Decision, ExtractImported
+from protocol.sealed import Sealed, UnreadableError, parse
+
+FINDINGS_MAX = 100  # Past this the first ones are enough to act on.
+
+
+def findings(connection: Connection, books: Books) -> list[str]:
+    """Everything that does not hold; empty when all is well."""
+    found: list[str] = []
+    for check in (_hub_chain, _handheld_chains, _extracts, _accounts, _other_subjects, _balance):
+        for sentence in check(connection, books):
+            found.append(sentence)
+            if len(found) == FINDINGS_MAX:
+                return [*found, "… and more"]
+    return found
+
+
+def _hub_chain(connection: Connection, books: Books) -> Iterator[str]:
+    """The hub's own chain: gapless, signed by its key, ending where the head row says."""
+    head = connection.execute(select(unit).where(unit.c.unit == books.unit)).one()
+    key = VerifyKey.of(books.key.public)
+    seq, tip = 0, NO_DIGEST
+    query = select(fact).where(fact.c.unit == books.unit, fact.c.device == HUB).order_by(fact.c.seq)
+    for row in connection.execute(query):
+        for missing in range(seq + 1, row.seq):
+            yield f"hub record {missing} is missing"
+        try:
+            header, record = parse(codec.decode(open_sealed(row.message, key, Purpose.RECORD)))
+        except (EnvelopeError, SignatureError, CodecError, UnreadableError) as error:
+            yield f"hub record {row.seq}: {error}"
+            seq, tip = row.seq, row.digest
+            continue
+        if row.digest != digest(row.message) or header.seq != row.seq:
+            yield f"hub record {row.seq} is filed under another name than its bytes have"
+        if seq == row.seq - 1 and header.prev != tip:
+            yield f"hub record {row.seq} does not follow record {seq}"
+        yield from _columns(row, hub_fact(Sealed(row.message, row.digest, header, record)), record)
+        seq, tip = row.seq, row.digest
+    for missing in range(seq + 1, head.head_seq + 1):
+        yield f"hub record {missing} is missing"
+    if seq == head.head_seq and tip != head.head_digest:
+        yield f"hub record {seq} is not the one the head row names"
+
+
+def _columns(row: Any, one: Any, record: object) -> Iterator[str]:
+    """Columns that are read without opening the message must say what it says."""
+    wanted = (one.ord, one.day, one.collector, getattr(record, "customer", None) or "", 0)
+    if (row.ord, row.day, row.collector, row.customer, row.quarantined) != wanted:
+        yield f"hub record {row.seq}: its columns do not say what the record says"
+
+
+def _handheld_chains(connection: Connection, books: Books) -> Iterator[str]:
+    """Every chain of a handheld: whole on each branch, every signature good, quarantine as the facts say."""
+    rows = connection.execute(select(handheld).where(handheld.c.unit == books.unit)).all()
+    for row in rows:
+        yield from _handheld_chain(connection, books, row)
+    known = {row.device for row in rows} | {HUB}
+    strangers = select(fact.c.device).where(fact.c.unit == books.unit).distinct()
+    for device in connection.execute(strangers).scalars():
+        if device not in known:
+            yield f"there are records of handheld {device}, which is not enrolled"
+
+
+def _handheld_chain(connection: Connection, books: Books, head: Any) -> Iterator[str]:
+    device, key = head.device, VerifyKey.of(head.public_key)
+    query = select(fact).where(fact.c.unit == books.unit, fact.c.device == device).order_by(fact.c.seq)
+    before: set[bytes] = {NO_DIGEST}
+    here: set[bytes] = set()
+    seq, head_seen = 0, head.seq == 0
+    for row in connection.execute(query):
+        if row.seq != seq:
+            if row.seq > seq + 1:
+                yield f"handheld {device}: {_range(seq + 1, row.seq - 1)}"
+                before = set()
+            else:
+                before = here
+            seq, here = row.seq, set()
+        name = f"handheld {device}, record {row.seq}"
+        here.add(row.digest)
+        head_seen = head_seen or (row.seq, row.digest) == (head.seq, head.digest)
+        try:
+            one = arrival(row.message, frame(row.message), key)
+        except (EnvelopeError, SignatureError, CodecError, FieldError) as error:
+            yield f"{name}: {error}"
+            continue
+        if (one.digest, one.position.seq, one.position.prev) != (row.digest, row.seq, row.prev):
+            yield f"{name} is filed under another name than its bytes have"
+        if before and row.prev not in before:
+            yield f"{name} does not follow the record before it"
+        if one.customer != row.customer or one.collector[:32] != row.collector:
+            yield f"{name}: its columns do not say what the record says"
+    if seq < head.seq:
+        yield f"handheld {device}: {_range(seq + 1, head.seq)}"
+    elif not head_seen:
+        yield f"handheld {device}: the record {head.seq} that was acknowledged last is not here"
+    yield from _standing(connection, books, head)
+
+
+def _range(first: int, last: int) -> str:
+    return f"record {first} is missing" if first == last else f"records {first} to {last} are missing"
+
+
+def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
+    """Forks, quarantine, receipt series and case files of one handheld."""
+    device = head.device
+    links = links_of(connection, books.unit, device, books.parsed)
+    decisions = books.decisions_on(connection, device)
+    state = of_chain(device, links, frozenset(one.subject for one in decisions))
+    if (state.fork_from, state.receipt_no) != (head.fork_from, head.receipt_no):
+        yield f"handheld {device}: its head row does not say what its chain says"
+    adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
+    wanted = quarantine(state.fork_from, links, adopted)
+    query = select(fact.c.digest).where(
+        fact.c.unit == books.unit, fact.c.device == device, fact.c.quarantined == 1
+    )
+    if set(connection.execute(query).scalars()) != wanted:
+        yield f"handheld {device}: the wrong records are in quarantine"
+    subject = folded.handheld_subject(device)
+    yield from _compare(connection, books, case_file, subject, folded.case_values(books.unit, subject, state.cases))
+
+
+def _extracts(connection: Connection, books: Books) -> Iterator[str]:
+    """The files behind every import are here and unchanged, and the last one's customers are all here."""
+    query = (
+        select(fact.c.seq, fact.c.digest, fact.c.message)
+        .where(fact.c.unit == books.unit, fact.c.device == HUB, fact.c.kind == ExtractImported.KIND)
+        .order_by(fact.c.seq)
+    )
+    last: ExtractImported | None = None
+    for row in connection.execute(query):
+        _, record, _ = books.parsed.of(row.digest, row.message)
+        if not isinstance(record, ExtractImported):
+            continue
+        last = record
+        for ref in record.files:
+            kept = select(extract_file.c.content).where(
+                extract_file.c.unit == books.unit, extract_file.c.sha256 == ref.sha256
+            )
+            content = connection.execute(kept).scalar_one_or_none()
+            if content is None or sha256(zlib.decompress(content)).digest() != ref.sha256:
+                yield f"the extract's file {ref.name} of hub record {row.seq} is missing or changed"
+    on_routes = select(func.count()).where(customer.c.unit == books.unit, customer.c.route != "")
+    count = connection.execute(on_routes).scalar_one()
+    if last is not None and count != last.customers:
+        yield f"there are {count} customers on routes, and the last extract had {last.customers}"
+
+
+def _accounts(connection: Connection, books: Books) -> Iterator[str]:
+    """Every account folded again from its facts must give the rows that are there."""
+    names = connection.execute(select(customer.c.customer).where(customer.c.unit == books.unit)).scalars().all()
+    for known, state in books.fold_accounts(connection, names):
+        yield from _account(connection, books, known, state)
+    stored = select(account.c.customer).where(account.c.unit == books.unit)
+    for name in sorted(set(connection.execute(stored).scalars()) - set(names)):
+        yield f"account {name} belongs to nobody"
+
+
+def _account(connection: Connection, books: Books, known: CustomerBase, state: AccountState) -> Iterator[str]:
+    subject = folded.account_subject(state.customer)
+    row = connection.execute(
+        select(account).where(account.c.unit == books.unit, account.c.customer == state.customer)
+    ).first()
+    if row is None:
+        yield f"account {state.customer} has no row"
+        return
+    wanted = folded.account_values(books.unit, state, known.base.stop, known.route, known.branch, row.version)
+    for name, value in wanted.items():
+        if row._mapping[name] != value:
+            yield f"account {state.customer}: {name} is {row._mapping[name]!r}, the facts say {value!r}"
+    yield from _compare(connection, books, ledger, subject, folded.ledger_values(books.unit, subject, state.entries))
+    yield from _compare(connection, books, case_file, subject, folded.case_values(books.unit, subject, state.cases))
+
+
+def _other_subjects(connection: Connection, books: Books) -> Iterator[str]:
+    """Days and unmatched bank lines folded again; and no ledger line of a subject that has no facts."""
+    expected: set[str] = set()
+    days = select(fact.c.collector, fact.c.day).where(
+        fact.c.unit == books.unit, fact.c.device == HUB, fact.c.collector != ""
+    )
+    for collector, day in sorted({(row.collector, row.day) for row in connection.execute(days)}):
+        state = books.fold_day(connection, collector, day)
+        subject = folded.day_subject(collector, day)
+        expected.add(subject)
+        lines = folded.ledger_values(books.unit, subject, state.entries)
+        yield from _compare(connection, books, ledger, subject, lines)
+        cases = folded.case_values(books.unit, subject, state.cases)
+        yield from _compare(connection, books, case_file, subject, cases)
+    bank = select(fact).where(
+        fact.c.unit == books.unit, fact.c.device == HUB, fact.c.kind == BankCredited.KIND
+    )
+    claimed = 0
+    for row in connection.execute(bank).all():
+        header, record, _ = books.parsed.of(row.digest, row.message)
+        if header is None or not isinstance(record, BankCredited):
+            continue
+        claimed += 1
+        if record.customer is None:
+            one = hub_fact(Sealed(row.message, row.digest, header, record))
+            entries, cases_found = unmatched(one)
+            subject = folded.bank_subject(record.bank_bin, record.transaction)
+            expected.add(subject)
+            yield from _compare(
+                connection, books, ledger, subject, folded.ledger_values(books.unit, subject, entries)
+            )
+            yield from _compare(
+                connection, books, case_file, subject, folded.case_values(books.unit, subject, cases_found)
+            )
+    lines_known = select(func.count()).where(bank_line.c.unit == books.unit)
+    if connection.execute(lines_known).scalar_one() != claimed:
+        yield "the list of bank lines does not match the bank records"
+    stored = select(ledger.c.subject).where(ledger.c.unit == books.unit).distinct()
+    for subject in connection.execute(stored).scalars():
+        if not subject.startswith("account:") and subject not in expected:
+            yield f"there are ledger lines of {subject}, and no facts"
+
+
+def _compare(
+    connection: Connection, books: Books, table: Table, subject: str, wanted: Iterable[folded.Values]
+) -> Iterator[str]:
+    """Rows of one subject in the database against what the facts fold to."""
+    query = select(table).where(table.c.unit == books.unit, table.c.subject == subject)
+    stored = sorted(tuple(row) for row in connection.execute(query))
+    columns = [column.name for column in table.columns]
+    expected = sorted(tuple(values[name] for name in columns) for values in wanted)
+    if stored != expected:
+        yield f"{table.name} of {subject}: {len(stored)} rows are not the {len(expected)} that the facts say"
+
+
+def _balance(connection: Connection, books: Books) -> Iterator[str]:
+    """Debits equal credits: over all, and in every entry."""
+    total = select(func.coalesce(func.sum(ledger.c.amount_vnd), 0)).where(ledger.c.unit == books.unit)
+    if (amount := connection.execute(total).scalar_one()) != 0:
+        yield f"debits and credits differ by {amount} đ"
+    entries = (
+        select(ledger.c.subject, ledger.c.entry, func.sum(ledger.c.amount_vnd))
+        .where(ledger.c.unit == books.unit)
+        .group_by(ledger.c.subject, ledger.c.entry)
+        .having(func.sum(ledger.c.amount_vnd) != 0)
+    )
+    for row in connection.execute(entries):
+        yield f"entry {row.entry} of {row.subject} does not balance"

@@ -1,0 +1,1 @@
+"""The branch's decisions: verify, fold, post, reconcile, route. Pure and synchronous."""

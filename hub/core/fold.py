@@ -1,0 +1,548 @@
+"""The fold: the state of one account is a pure function of its facts in canonical order, and of the cuts.
+
+No undo, no patching: whatever arrives, the touched account is folded again from all its facts, and the result
+replaces what was there. So the order of arrival cannot matter. Bills come first (readings, frozen by payments), then
+money in canonical order against those bills, then the cases. Source: merge.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from hub.core.conflicts import Case, ConflictClass
+from hub.core.ledger import Account, JournalEntry, Line, billed, collected, credited, opening, reversed_lines
+from hub.core.matching import bills_for_amount
+from protocol.facts import Facts, Reading, facts_of
+from protocol.package import OpenBill, Policy, Stop
+from protocol.readings import Use, estimate_m3
+from protocol.reasons import Reason
+from protocol.records import (
+    BankCredited,
+    CashCollected,
+    CollectionVoided,
+    Decision,
+    Header,
+    PaperKind,
+    PaperPrinted,
+    PaperReturned,
+    PrintOutcome,
+    ReadingSkipped,
+    ReadingTaken,
+    Record,
+    SupervisorDecided,
+)
+from protocol.rules import hold, holds_alone
+from protocol.tariff import Bill, Tariff, compute_bill
+from protocol.values import day_after, local_date
+
+HUB = 0  # Device number of the hub's own chain.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """An authentic record as the fold sees it.
+
+    ord: at_ms clamped to the validity of the package it names. day: business date of its shift (a hub record: its
+    date).
+    """
+
+    device: int
+    seq: int
+    digest: bytes
+    ord: int
+    day: str
+    collector: str
+    quarantined: bool
+    header: Header
+    record: Record
+
+    @property
+    def order(self) -> tuple[int, int, int, bytes]:
+        """Canonical order: signed bytes only, never arrival."""
+        return (self.ord, self.device, self.seq, self.digest)
+
+
+class Close(NamedTuple):
+    """A cut: a collector's date closed at chain positions. seq: of the DayClosed on the hub's chain."""
+
+    collector: str
+    day: str
+    seq: int
+    heads: Mapping[int, int]
+
+    def covers(self, device: int, seq: int) -> bool:
+        """Whether a position is before the cut."""
+        return seq <= (self.seq if device == HUB else self.heads.get(device, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountBase:
+    """What the extract says of a customer. opening: (day, seq, digest) of the import that brought the arrears."""
+
+    stop: Stop
+    period: str
+    tariff: Tariff
+    policy: Policy
+    opening: tuple[str, int, bytes]
+
+
+@dataclass(slots=True)
+class BillState:
+    """A bill as it stands. settled_*: what of it was paid, and how.
+
+    paid_by_bank_exactly: a bank line equalled this bill, alone or with others.
+    """
+
+    bill_no: str
+    period: str
+    total_vnd: int
+    settled_cash_vnd: int = 0
+    settled_bank_vnd: int = 0
+    settled_credit_vnd: int = 0
+    paid_by_bank_exactly: bool = False
+
+    @property
+    def open_vnd(self) -> int:
+        return self.total_vnd - self.settled_cash_vnd - self.settled_bank_vnd - self.settled_credit_vnd
+
+    @property
+    def is_paid(self) -> bool:
+        return self.total_vnd > 0 and self.open_vnd == 0
+
+
+@dataclass(slots=True)
+class PeriodState:
+    """One period's reading and bill. `taken` made the bill; `frozen` once a payment named it."""
+
+    period: str
+    taken: Fact | None = None
+    skipped: Fact | None = None
+    frozen: bool = False
+    bill: Bill | None = None
+
+
+@dataclass(slots=True)
+class AccountState:
+    """All that is derived of one customer."""
+
+    customer: str
+    period: PeriodState
+    bills: dict[str, BillState]
+    hold: Reason | None = None
+    holds_alone: tuple[Reason, ...] = ()
+    estimate_m3: int = 0
+    estimate_vnd: int = 0
+    credit_vnd: int = 0
+    suspense_vnd: int = 0
+    cash_vnd: int = 0
+    bank_vnd: int = 0
+    cash_and_bank_vnd: int = 0
+    bank_twice_vnd: int = 0
+    visited_ms: int = 0
+    collector: str = ""
+    entries: list[JournalEntry] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+
+    @property
+    def current(self) -> BillState | None:
+        """This period's bill."""
+        return self.bills.get(f"{self.customer}-{self.period.period}")
+
+    def open_bills(self) -> tuple[OpenBill, ...]:
+        """Bills not settled, oldest first."""
+        rest = [bill for bill in self.bills.values() if bill.open_vnd > 0]
+        rest.sort(key=lambda bill: (bill.period, bill.bill_no))
+        return tuple(OpenBill(bill_no=b.bill_no, period=b.period, amount_vnd=b.open_vnd) for b in rest)
+
+
+def fold(base: AccountBase, facts: Sequence[Fact], closes: Sequence[Close]) -> AccountState:
+    """State, ledger lines and cases of one account. closes: of the collectors that appear in the facts."""
+    ordered = sorted(facts, key=lambda fact: fact.order)
+    return _Fold(base, ordered, closes).run()
+
+
+class _Fold:
+    """One run over one account's facts."""
+
+    def __init__(self, base: AccountBase, facts: list[Fact], closes: Sequence[Close]) -> None:
+        self.base = base
+        self.facts = facts
+        self.closes = closes
+        self.valid = [fact for fact in facts if not fact.quarantined]
+        self.noted = {f.record.subject for f in self.valid if isinstance(f.record, SupervisorDecided)}
+        self.facts_of_rules: Facts = facts_of(base.stop, base.policy)
+        self.reversals = self._reversals()
+        self.state = AccountState(base.stop.customer, PeriodState(base.period), {})
+
+    def run(self) -> AccountState:
+        state = self.state
+        self._opening()
+        for period in sorted({base_period(fact) for fact in self.facts if base_period(fact)} | {self.base.period}):
+            self._read(period)
+        self._estimate()
+        self._money()
+        self._late()
+        reading = self._rule_reading()
+        state.hold = hold(reading, self.facts_of_rules)
+        state.holds_alone = holds_alone(reading, self.facts_of_rules)
+        visits = [f for f in self.valid if isinstance(f.record, ReadingTaken | ReadingSkipped | CashCollected)]
+        if visits:
+            state.visited_ms, state.collector = visits[-1].ord, visits[-1].collector
+        return state
+
+    # Voids: which collections stand.
+
+    def _reversals(self) -> dict[bytes, tuple[Fact, Fact]]:
+        """Collection digest -> (void, fact that reverses it), for the voids that take effect."""
+        taken = {f.digest: f for f in self.valid if isinstance(f.record, CashCollected)}
+        back: dict[bytes, Fact] = {}
+        for fact in self.valid:
+            match fact.record:
+                case PaperReturned():
+                    back.setdefault(fact.record.collection, fact)
+                case SupervisorDecided(decision=Decision.ACCEPT_VOID):
+                    back.setdefault(fact.record.subject, fact)
+                case _:
+                    pass
+        found: dict[bytes, tuple[Fact, Fact]] = {}
+        for void in self.valid:
+            if not isinstance(void.record, CollectionVoided) or void.record.collection in found:
+                continue
+            collection = taken.get(void.record.collection)
+            if collection is None:
+                continue
+            if self._in_time(collection, void) and not self._paper_out(collection):
+                found[collection.digest] = (void, void)
+            elif collection.digest in back:
+                found[collection.digest] = (void, back[collection.digest])
+        return found
+
+    def _in_time(self, collection: Fact, void: Fact) -> bool:
+        """A void counts by itself on the handheld that collected, with no cut of that collector in between."""
+        if void.device != collection.device or void.seq < collection.seq:
+            return False
+        return not any(
+            close.collector == collection.collector
+            and close.covers(collection.device, collection.seq)
+            and not close.covers(void.device, void.seq)
+            for close in self.closes
+        )
+
+    def _paper_out(self, collection: Fact) -> bool:
+        return any(
+            isinstance(f.record, PaperPrinted)
+            and f.record.about == collection.digest
+            and f.record.paper is PaperKind.RECEIPT
+            and f.record.outcome is not PrintOutcome.NOT_PRINTED
+            for f in self.valid
+        )
+
+    # Bills.
+
+    def _opening(self) -> None:
+        for bill in self.base.stop.arrears:
+            self.state.bills[bill.bill_no] = BillState(bill.bill_no, bill.period, bill.amount_vnd)
+        day, seq, digest = self.base.opening
+        if lines := opening(sum(bill.amount_vnd for bill in self.base.stop.arrears)):
+            self.state.entries.append(JournalEntry(HUB, seq, digest, day, lines))
+
+    def _read(self, period: str) -> None:
+        """The bill of a period: the first valid reading makes it, later ones replace it until a payment names one."""
+        now = self.state.period if period == self.base.period else PeriodState(period)
+        readings = {
+            f.digest: f for f in self.valid if isinstance(f.record, ReadingTaken) and f.record.period == period
+        }
+        for fact in self.valid:
+            record = fact.record
+            if fact.digest in readings:
+                self._take(now, fact)
+            elif isinstance(record, ReadingSkipped) and record.period == period:
+                now.skipped = fact
+            elif (
+                isinstance(record, CashCollected)
+                and not now.frozen
+                and record.period == period
+                and record.reading in readings
+                and fact.digest not in self.reversals
+            ):
+                named = readings[record.reading]
+                if now.taken is not named:
+                    self._rebill(fact, now, named)
+                now.frozen = True
+        if now.taken is not None:
+            self._judge(now)
+        if now.bill is not None and now.bill.total_vnd > 0:
+            bill_no = f"{self.base.stop.customer}-{period}"
+            self.state.bills[bill_no] = BillState(bill_no, period, now.bill.total_vnd)
+
+    def _take(self, now: PeriodState, fact: Fact) -> None:
+        before = now.taken
+        if before is None or before is fact:
+            self._rebill(fact, now, fact)
+            return
+        old, new = before.record, fact.record
+        assert isinstance(old, ReadingTaken)
+        assert isinstance(new, ReadingTaken)
+        if (old.index, old.code, old.use_m3) == (new.index, new.code, new.use_m3):
+            self._case(ConflictClass.SAME_READING_TWICE, before, fact)
+            return
+        detail = f"{old.index} → {new.index}"
+        if now.frozen:
+            self._case(ConflictClass.RE_READ_AFTER_PAYMENT, before, fact, for_person=True, detail=detail)
+            return
+        money = (new.bill.total_vnd if new.bill else 0) - (old.bill.total_vnd if old.bill else 0)
+        if before.collector == fact.collector:
+            self._case(ConflictClass.OWN_CORRECTION, before, fact, money_vnd=money, detail=detail)
+        else:
+            far = abs(new.use_m3 - old.use_m3)
+            policy = self.base.policy
+            limit_per_mille = max(policy.disagree_m3 * 1000, abs(old.use_m3) * policy.disagree_per_mille)
+            self._case(
+                ConflictClass.READINGS_DISAGREE,
+                before,
+                fact,
+                money_vnd=money,
+                detail=detail,
+                for_person=far * 1000 > limit_per_mille,
+            )
+        self._rebill(fact, now, fact)
+
+    def _rebill(self, because: Fact, now: PeriodState, reading: Fact) -> None:
+        """Let a reading make the bill; what an earlier one had posted is reversed in the same entry."""
+        assert isinstance(reading.record, ReadingTaken)
+        lines: tuple[Line, ...] = ()
+        if now.bill is not None:
+            lines += reversed_lines(billed(now.bill))
+        now.taken, now.bill = reading, reading.record.bill
+        if now.bill is not None:
+            lines += billed(now.bill)
+        self._post(because, _netted(lines))
+
+    def _judge(self, now: PeriodState) -> None:
+        """Cases of the reading that counts: an index nobody explained, a bill we would not have made."""
+        assert now.taken is not None
+        record = now.taken.record
+        assert isinstance(record, ReadingTaken)
+        if record.use_m3 < 0 or (record.bill is None and record.hold == Reason.READING_BELOW_PREVIOUS):
+            detail = f"{record.previous_index} → {record.index}"
+            self._case(ConflictClass.READING_BELOW_PREVIOUS, now.taken, for_person=True, detail=detail)
+        if record.bill is not None:
+            ours = self._our_bill(now.period, record, local_date(now.taken.ord))
+            if ours != record.bill.total_vnd:
+                detail = f"{record.bill.total_vnd} / {ours}"
+                money = record.bill.total_vnd - ours
+                self._case(
+                    ConflictClass.BILL_DIFFERS, now.taken, for_person=True, money_vnd=money, detail=detail
+                )
+
+    def _our_bill(self, period: str, record: ReadingTaken, reading_date: str) -> int:
+        stop = self.base.stop
+        bill = compute_bill(
+            record.use_m3,
+            self.base.tariff,
+            area=stop.area,
+            group=stop.category,
+            period=period,
+            from_date=stop.history[-1].reading_date,
+            to_date=reading_date,
+            persons=stop.persons,
+        )
+        return bill.total_vnd
+
+    def _estimate(self) -> None:
+        """What an unread meter will be billed when the period closes: the mean of the three last periods, half up."""
+        state, stop = self.state, self.base.stop
+        if state.period.taken is not None:
+            return
+        state.estimate_m3 = estimate_m3([past.use_m3 for past in stop.history])
+        reading_date = local_date(state.period.skipped.ord) if state.period.skipped else f"{self.base.period}-15"
+        bill = compute_bill(
+            state.estimate_m3,
+            self.base.tariff,
+            area=stop.area,
+            group=stop.category,
+            period=self.base.period,
+            from_date=stop.history[-1].reading_date,
+            to_date=reading_date,
+            persons=stop.persons,
+        )
+        state.estimate_vnd = bill.total_vnd
+
+    def _rule_reading(self) -> Reading | None:
+        taken = self.state.period.taken
+        if taken is None:
+            return None
+        record = taken.record
+        assert isinstance(record, ReadingTaken)
+        return Reading(code=record.code, index=record.index, use=Use(record.use_m3, record.days))
+
+    # Money.
+
+    def _money(self) -> None:
+        self._credit(self.base.stop.credit_vnd)
+        for fact in self.facts:
+            match fact.record:
+                case CashCollected():
+                    self._cash(fact, fact.record)
+                case BankCredited():
+                    self._post(fact, credited(fact.record))
+                    self._bank(fact, fact.record)
+                case CollectionVoided() if not fact.quarantined:
+                    self._void(fact, fact.record)
+                case _:
+                    pass
+
+    def _cash(self, fact: Fact, record: CashCollected) -> None:
+        lines = collected(record, fact.collector, quarantined=fact.quarantined)
+        self._post(fact, lines)
+        self.state.cash_vnd += record.amount_vnd
+        if fact.quarantined:
+            self.state.suspense_vnd += record.amount_vnd
+            return
+        if (pair := self.reversals.get(fact.digest)) is not None:
+            self.state.cash_vnd -= record.amount_vnd
+            self._post(pair[1], reversed_lines(lines))
+            return
+        rest = record.amount_vnd - (record.rounding_vnd or 0)
+        named = [self.state.bills[bill_no] for bill_no in record.bills if bill_no in self.state.bills]
+        was_paid = bool(named) and all(bill.is_paid for bill in named)
+        by_bank = any(bill.settled_bank_vnd > 0 for bill in named)
+        for bill in named:
+            part = min(rest, bill.open_vnd)
+            bill.settled_cash_vnd += part
+            rest -= part
+        if was_paid and rest > 0:
+            self._paid_twice(fact, rest, by_bank=by_bank, cash=True)
+        self._credit(rest)
+
+    def _bank(self, fact: Fact, record: BankCredited) -> None:
+        """Bank money pays the set of open bills it equals; else the oldest first. The rest is a credit."""
+        self.state.bank_vnd += record.amount_vnd
+        rest = record.amount_vnd
+        open_bills = self.state.open_bills()
+        exact = bills_for_amount(rest, [(bill.bill_no, bill.amount_vnd) for bill in open_bills])
+        paid = [bill for bill in self.state.bills.values() if bill.is_paid]
+        by_cash = any(bill.settled_cash_vnd for bill in paid)
+        for bill_no in exact or [bill.bill_no for bill in open_bills]:
+            bill = self.state.bills[bill_no]
+            part = min(rest, bill.open_vnd)
+            bill.settled_bank_vnd += part
+            bill.paid_by_bank_exactly = bill.paid_by_bank_exactly or exact is not None
+            rest -= part
+        if rest > 0 and paid and not open_bills:
+            self._paid_twice(fact, rest, by_bank=not by_cash, cash=by_cash)
+        self._credit(rest)
+
+    def _paid_twice(self, fact: Fact, surplus_vnd: int, *, by_bank: bool, cash: bool) -> None:
+        if cash and (by_bank or isinstance(fact.record, BankCredited)):
+            self.state.cash_and_bank_vnd += surplus_vnd
+        elif not cash:
+            self.state.bank_twice_vnd += surplus_vnd
+        self._case(ConflictClass.PAID_TWICE, fact, money_vnd=surplus_vnd)
+
+    def _credit(self, amount_vnd: int) -> None:
+        """Surplus pays open bills, oldest first; what is left is carried forward."""
+        for bill in sorted(self.state.bills.values(), key=lambda bill: (bill.period, bill.bill_no)):
+            part = min(amount_vnd, bill.open_vnd)
+            bill.settled_credit_vnd += part
+            amount_vnd -= part
+        self.state.credit_vnd += amount_vnd
+
+    def _void(self, fact: Fact, record: CollectionVoided) -> None:
+        collection = next((f for f in self.valid if f.digest == record.collection), None)
+        pair = self.reversals.get(record.collection)
+        if pair is not None and pair[0] is not fact:
+            return  # A second void of the same collection says nothing new.
+        settled = pair is not None
+        if collection is None or not isinstance(collection.record, CashCollected):
+            self._case(ConflictClass.VOID_TOO_LATE, fact, for_person=True)
+            return
+        amount = collection.record.amount_vnd
+        if not self._in_time(collection, fact):
+            klass = ConflictClass.VOID_TOO_LATE
+        elif self._paper_out(collection):
+            klass = ConflictClass.VOID_WITH_PAPER_OUT
+        else:
+            self._case(ConflictClass.VOID_BEFORE_PAPER, collection, fact, money_vnd=amount)
+            return
+        self._case(klass, collection, fact, money_vnd=amount, for_person=True, settled=settled)
+
+    # Cuts and cases.
+
+    def _posting_day(self, fact: Fact) -> str:
+        """The first date of the collector, from the fact's own on, that was not closed before the fact."""
+        day = fact.day
+        collector = self._owner(fact)
+        while any(
+            close.collector == collector and close.day == day and not close.covers(fact.device, fact.seq)
+            for close in self.closes
+        ):
+            day = day_after(day)
+        return day
+
+    def _owner(self, fact: Fact) -> str:
+        """Collector whose day a posting belongs to; a returned paper belongs to who collected."""
+        subject = None
+        if isinstance(fact.record, PaperReturned):
+            subject = fact.record.collection
+        elif isinstance(fact.record, SupervisorDecided):
+            subject = fact.record.subject
+        if subject is not None:
+            return next((f.collector for f in self.facts if f.digest == subject), fact.collector)
+        return fact.collector
+
+    def _late(self) -> None:
+        for fact in self.valid:
+            if not isinstance(fact.record, ReadingTaken | ReadingSkipped | CashCollected | CollectionVoided):
+                continue
+            day = self._posting_day(fact)
+            if day != fact.day:
+                money = fact.record.amount_vnd if isinstance(fact.record, CashCollected) else 0
+                self._case(ConflictClass.FACT_AFTER_CLOSE, fact, money_vnd=money, detail=f"{fact.day} → {day}")
+
+    def _post(self, fact: Fact, lines: tuple[Line, ...]) -> None:
+        if lines:
+            entry = JournalEntry(fact.device, fact.seq, fact.digest, self._posting_day(fact), lines)
+            self.state.entries.append(entry)
+
+    def _case(
+        self,
+        klass: ConflictClass,
+        *facts: Fact,
+        money_vnd: int = 0,
+        for_person: bool = False,
+        settled: bool = False,
+        detail: str = "",
+    ) -> None:
+        last = facts[-1]
+        case = Case(
+            klass=klass,
+            facts=tuple(fact.digest for fact in facts),
+            customer=self.base.stop.customer,
+            collector=last.collector,
+            device=last.device,
+            seq=last.seq,
+            day=last.day,
+            period=base_period(last) or self.base.period,
+            money_vnd=money_vnd,
+            for_person=for_person,
+            settled=settled,
+            detail=detail,
+        )
+        if case.key in self.noted:
+            case = replace(case, settled=True)
+        self.state.cases.append(case)
+
+
+def base_period(fact: Fact) -> str:
+    """Billing period of a reading or visit; "" for facts that have none."""
+    record = fact.record
+    return record.period if isinstance(record, ReadingTaken | ReadingSkipped) else ""
+
+
+def _netted(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Lines of the same account and party added up."""
+    sums: dict[tuple[Account, str], int] = {}
+    for line in lines:
+        sums[line.account, line.party] = sums.get((line.account, line.party), 0) + line.amount_vnd
+    return tuple(Line(account, party, amount) for (account, party), amount in sums.items() if amount != 0)

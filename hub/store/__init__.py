@@ -1,0 +1,1 @@
+"""What the branch remembers, in SQLite or PostgreSQL by one set of statements, with its migrations."""

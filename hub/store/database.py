@@ -1,0 +1,112 @@
+"""The hub's database: one connection that writes and checkpoints, others that only read.
+
+SQLite before 3.51.3 can lose a commit when two connections checkpoint (the WAL-reset bug), so all writes of a process
+go through one connection under a lock, and a lock file keeps a second process from writing. `BEGIN IMMEDIATE` is
+explicit: the driver's own transactions begin too late. synchronous=FULL: an ack means that the record is on the disk.
+"""
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+T = TypeVar("T")
+MIGRATIONS = Path(__file__).parent / "migrations"
+READERS = 2  # The page and the API; more would only queue for the same disk.
+
+
+class HubIsBusyError(Exception):
+    """Another process has the hub's database open for writing. `home` says which."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"the hub in {home} is open in another process")
+        self.home = home
+
+
+class HomeLock:
+    """At most one writing process per hub home. Held until released or the process ends."""
+
+    def __init__(self, home: Path) -> None:
+        self._file = (home / "hub.lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise HubIsBusyError(home) from error
+
+    def release(self) -> None:
+        """Let the next process in."""
+        self._file.close()
+
+
+class Database:
+    """Open by `Database.open`. `write` and `read` run a function with a SQLAlchemy connection inside a transaction."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, connection: AsyncConnection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._connection = connection
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> "Database":
+        """Open a SQLite file, bringing it to the newest schema."""
+        migrate(path)
+        writer = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
+        reader = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, max_overflow=0)
+        _prepare(writer, "BEGIN IMMEDIATE", ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"))
+        _prepare(reader, "BEGIN", ("query_only=ON", "wal_autocheckpoint=0"))
+        connection = await writer.connect()
+        return cls(writer, reader, connection)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction; it is durable when this returns. Rolled back when `work` raises."""
+        async with self._lock, self._connection.begin():
+            return await self._connection.run_sync(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on one consistent state."""
+        async with self.reading() as connection:
+            return await connection.run_sync(work)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that cannot write."""
+        async with self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    async def close(self) -> None:
+        """Readers first, so that the last to close, which checkpoints, is the writer."""
+        await self._reader.dispose()
+        await self._connection.close()
+        await self._writer.dispose()
+
+
+def _prepare(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=5000", "foreign_keys=ON", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_now(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def migrate(path: Path) -> None:
+    """Bring a database file to the newest schema."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    command.upgrade(config, "head")
+    path.chmod(0o600)  # Names, addresses and money.

@@ -1,0 +1,1 @@
+"""Alembic migrations of the hub, numbered; each leaves the schema of `hub/store/schema.py` at its time."""

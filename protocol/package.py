@@ -1,0 +1,182 @@
+"""What the hub signs and sends down: the policy of a unit and the route package of a collector.
+
+Both carry a version that only grows. A handheld refuses an older one, and keeps a new one only after it has verified
+all of it. Expiry blocks opening a new shift, never an open one.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from protocol import codec
+from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed, seal
+from protocol.fields import (
+    M3,
+    BillNo,
+    Code,
+    Coordinate,
+    CustomerId,
+    DateText,
+    Days,
+    Digest,
+    Index,
+    Int,
+    Items,
+    Millis,
+    Name,
+    OptionalText,
+    PeriodText,
+    Text,
+    Vnd,
+    VndPositive,
+)
+from protocol.records import OPEN_BILLS_MAX, Seq, UserCode
+from protocol.tariff import Bill, Tariff
+
+STOPS_MAX = 10_000  # Three times the longest route met.
+PACKAGE_BYTES_MAX = 16 * 2**20  # STOPS_MAX stops of 1,200 bytes, and room.
+POLICY_BYTES_MAX = 64 * 2**10  # 64 collectors of 300 bytes, and room.
+PerMille = Annotated[int, Int(0, 1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorCard:
+    """Who papers name."""
+
+    code: UserCode
+    name: Name
+    phone: Annotated[str, Text(0, 20)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules' numbers and the words of papers, per unit.
+
+    drop_per_mille, drop_m3_min: R2 of product.md. targets: of read and collect rates. cash_rounding_vnd: 1 = none.
+    disagree_m3, disagree_per_mille: when two readings are for a person to judge.
+    """
+
+    unit: Code
+    version: Seq
+    issued_ms: Millis
+    expires_ms: Millis
+    utility_name: Name
+    branch_name: Name
+    hotline: Annotated[str, Text(0, 20)]
+    bank_bin: Annotated[str, Text(6, 6, "[0-9]{6}")]
+    bank_account: Annotated[str, Text(1, 19, "[0-9A-Za-z]{1,19}")]
+    drop_per_mille: PerMille = 300
+    drop_m3_min: M3 = 3
+    read_target_per_mille: PerMille = 990
+    collect_target_per_mille: PerMille = 950
+    cash_rounding_vnd: Annotated[int, Int(1, 10_000)] = 1
+    disagree_m3: M3 = 2
+    disagree_per_mille: PerMille = 100
+    pay_by_days: Days = 10
+    collectors: Annotated[tuple[CollectorCard, ...], Items(0, 64)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """The register at a stop. digits: of whole m3."""
+
+    serial: Annotated[str, Text(1, 32)]
+    make: Annotated[str, Text(0, 40)]
+    size_mm: Annotated[int, Int(1, 1000)]
+    digits: Annotated[int, Int(3, 9)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastUse:
+    """One earlier period: what the office holds of it."""
+
+    period: PeriodText
+    reading_date: DateText
+    index: Index
+    use_m3: M3
+    days: Days
+    code: Code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBill:
+    """A bill not yet settled. amount_vnd: what is still open of it."""
+
+    bill_no: BillNo
+    period: PeriodText
+    amount_vnd: VndPositive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownReading:
+    """The reading of this period that the hub has already, for a republished package."""
+
+    digest: Digest
+    index: Index
+    code: Code
+    use_m3: M3
+    bill: Bill | None = None
+    open_vnd: Vnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """One customer on the route. history: newest last, at most three periods."""
+
+    customer: CustomerId
+    register_no: Code
+    name: Name
+    address: Annotated[str, Text(1, 300)]
+    phone: Annotated[str, Text(0, 20)]
+    collect_address: OptionalText
+    walk_seq: Annotated[int, Int(1, 10**6)]
+    route_day: Annotated[int, Int(1, 31)]
+    latitude_e7: Coordinate
+    longitude_e7: Coordinate
+    area: Code
+    category: Code
+    business_type: Annotated[str, Text(0, 120)]
+    payment_method: Code
+    meter: Meter
+    history: Annotated[tuple[PastUse, ...], Items(1, 3)]
+    arrears: Annotated[tuple[OpenBill, ...], Items(0, OPEN_BILLS_MAX)]
+    credit_vnd: Vnd
+    persons: Annotated[int, Int(1, 1000)] | None = None
+    known: KnownReading | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePackage:
+    """All a collector needs for one route and period, offline."""
+
+    unit: Code
+    route: Code
+    branch: Name
+    version: Seq
+    period: PeriodText
+    collector: UserCode
+    issued_ms: Millis
+    expires_ms: Millis
+    tariff: Tariff
+    stops: Annotated[tuple[Stop, ...], Items(0, STOPS_MAX)]
+
+
+def seal_package(package: RoutePackage, key: SigningKey) -> bytes:
+    """The signed message of a package."""
+    return seal(codec.encode(codec.pack(package)), key, Purpose.PACKAGE)
+
+
+def open_package(message: bytes, key: VerifyKey) -> RoutePackage:
+    """Verify and read a package. Raises EnvelopeError, SignatureError, CodecError or FieldError."""
+    payload = open_sealed(message, key, Purpose.PACKAGE, PACKAGE_BYTES_MAX)
+    return codec.unpack(RoutePackage, codec.decode(payload))
+
+
+def seal_policy(policy: Policy, key: SigningKey) -> bytes:
+    """The signed message of a policy."""
+    return seal(codec.encode(codec.pack(policy)), key, Purpose.POLICY)
+
+
+def open_policy(message: bytes, key: VerifyKey) -> Policy:
+    """Verify and read a policy. Raises EnvelopeError, SignatureError, CodecError or FieldError."""
+    payload = open_sealed(message, key, Purpose.POLICY, POLICY_BYTES_MAX)
+    return codec.unpack(Policy, codec.decode(payload))

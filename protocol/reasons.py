@@ -1,0 +1,154 @@
+"""Why something is not done: codes with their words in both languages.
+
+A business refusal is a value, returned, never an exception. `Scope` says how far a hold reaches.
+"""
+
+from enum import Enum, StrEnum
+
+
+class Scope(Enum):
+    """What a reason stands in the way of."""
+
+    EVERY_BILL = "every bill"
+    THIS_PERIOD = "this period's bill"
+    THIS_ACTION = "this action"
+
+
+class Reason(StrEnum):
+    """Codes that screens show, records carry and the hub counts. Texts: REASONS."""
+
+    PAYS_BY_TRANSFER = "PAYS_BY_TRANSFER"
+    PAYS_BY_COLLECTION_ORDER = "PAYS_BY_COLLECTION_ORDER"
+    READING_BELOW_PREVIOUS = "READING_BELOW_PREVIOUS"
+    CONSUMPTION_DROP = "CONSUMPTION_DROP"
+
+    FAR_ABOVE_EXPECTED = "FAR_ABOVE_EXPECTED"
+    ZERO_CONSUMPTION = "ZERO_CONSUMPTION"
+    ABOVE_REGISTER = "ABOVE_REGISTER"
+
+    NO_PACKAGE = "NO_PACKAGE"
+    PACKAGE_EXPIRED = "PACKAGE_EXPIRED"
+    NO_OPEN_SHIFT = "NO_OPEN_SHIFT"
+    SHIFT_IS_OPEN = "SHIFT_IS_OPEN"
+    CUSTOMER_NOT_ON_ROUTE = "CUSTOMER_NOT_ON_ROUTE"
+    READING_INPUT = "READING_INPUT"
+    NOTHING_TO_COLLECT = "NOTHING_TO_COLLECT"
+    AMOUNT_CHANGED = "AMOUNT_CHANGED"
+    COLLECTION_NOT_FOUND = "COLLECTION_NOT_FOUND"
+    ALREADY_VOIDED = "ALREADY_VOIDED"
+    DAY_IS_OVER = "DAY_IS_OVER"
+    PAPER_NOT_FOUND = "PAPER_NOT_FOUND"
+    PRINT_UNDER_WAY = "PRINT_UNDER_WAY"
+    NOTHING_TO_PRINT = "NOTHING_TO_PRINT"
+
+
+# code: (Vietnamese, English, how far it reaches, may a supervisor override it?)
+REASONS: dict[Reason, tuple[str, str, Scope, bool]] = {
+    Reason.PAYS_BY_TRANSFER: (
+        "Khách hàng trả qua ngân hàng, không thu tiền mặt",
+        "Pays by bank transfer: take no cash",
+        Scope.EVERY_BILL,
+        False,
+    ),
+    Reason.PAYS_BY_COLLECTION_ORDER: (
+        "Khách hàng trả qua kho bạc (nhờ thu), không thu tiền mặt",
+        "Pays by collection order through the treasury: take no cash",
+        Scope.EVERY_BILL,
+        False,
+    ),
+    Reason.READING_BELOW_PREVIOUS: (
+        "Chỉ số mới nhỏ hơn chỉ số cũ, chưa được thu kỳ này",
+        "The new index is below the old one: this period is held",
+        Scope.THIS_PERIOD,
+        True,
+    ),
+    Reason.CONSUMPTION_DROP: (
+        "Sản lượng giảm mạnh so với kỳ trước, chưa được thu kỳ này",
+        "Consumption fell sharply against last period: this period is held",
+        Scope.THIS_PERIOD,
+        True,
+    ),
+    Reason.FAR_ABOVE_EXPECTED: (
+        "Sản lượng cao bất thường, hãy nhập lại đúng chỉ số để xác nhận",
+        "Far above the usual use: key the same index again to confirm",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.ZERO_CONSUMPTION: (
+        "Không có nước tiêu thụ, hãy nhập lại đúng chỉ số để xác nhận",
+        "No water was used: key the same index again to confirm",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.ABOVE_REGISTER: (
+        "Chỉ số lớn hơn số mà mặt đồng hồ hiển thị được, hãy nhập lại để xác nhận",
+        "Above what this register can show: key the same index again to confirm",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.NO_PACKAGE: (
+        "Chưa có dữ liệu lộ trình, hãy lấy dữ liệu trước",
+        "There is no route on this handheld yet: download it first",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.PACKAGE_EXPIRED: (
+        "Dữ liệu lộ trình đã hết hạn, hãy lấy dữ liệu mới trước khi mở ca",
+        "The route has expired: download a new one before opening a shift",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.NO_OPEN_SHIFT: ("Chưa mở ca làm việc", "No shift is open", Scope.THIS_ACTION, False),
+    Reason.SHIFT_IS_OPEN: ("Ca làm việc đang mở", "A shift is open already", Scope.THIS_ACTION, False),
+    Reason.CUSTOMER_NOT_ON_ROUTE: (
+        "Không có khách hàng này trong lộ trình",
+        "This customer is not on the route",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.READING_INPUT: (
+        "Thiếu hoặc sai chỉ số cho mã này",
+        "An index this code needs is missing or cannot be",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.NOTHING_TO_COLLECT: (
+        "Không còn khoản nào phải thu",
+        "There is nothing to collect",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.AMOUNT_CHANGED: (
+        "Số tiền đã thay đổi, hãy xem lại trước khi thu",
+        "The amount has changed: look again before taking money",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.COLLECTION_NOT_FOUND: (
+        "Không tìm thấy biên nhận trên máy này",
+        "There is no such receipt on this handheld",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.ALREADY_VOIDED: ("Biên nhận này đã hủy", "This receipt is voided already", Scope.THIS_ACTION, False),
+    Reason.DAY_IS_OVER: (
+        "Ca của ngày đó đã đóng, hãy báo chi nhánh",
+        "That day's shift is closed: tell the branch",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.PAPER_NOT_FOUND: ("Không có giấy này", "There is no such paper", Scope.THIS_ACTION, False),
+    Reason.PRINT_UNDER_WAY: ("Đang in giấy này", "This paper is being printed", Scope.THIS_ACTION, False),
+    Reason.NOTHING_TO_PRINT: ("Chưa có gì để in", "There is nothing to print yet", Scope.THIS_ACTION, False),
+}
+
+
+def words(reason: Reason, language: str = "vi") -> str:
+    """What people read. language: "vi" or "en"."""
+    vietnamese, english, _, _ = REASONS[reason]
+    return vietnamese if language == "vi" else english
+
+
+def scope(reason: Reason) -> Scope:
+    """How far a reason reaches."""
+    return REASONS[reason][2]

@@ -1,0 +1,401 @@
+"""Made-up rounds on one seed: handhelds with real keys and chains, and the real hub they were first brought to.
+
+`live` plays a round against a hub and keeps everything that was signed: the hub's own records in chain order, and each
+handheld's chain, a clone being a chain of its own that shares a beginning with another. `replay` brings the same bytes
+to a fresh hub in another order. Nothing here judges; the tests and the oracle do.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select
+
+from hub.app import Hub, issue_policy
+from hub.cashier import close_day, decide, receive_cash, take_paper_back
+from hub.books import Touched
+from hub.core.conflicts import ConflictClass
+from hub.home import KEY_FILE, UNIT_FILE
+from hub.intake import Taken
+from hub.office import OfficeError, add_person, import_extract, publish
+from hub.store.schema import account, case_file, fact, handheld, ledger, unit
+from protocol import codec
+from protocol.chain import EMPTY, NO_DIGEST, Tip, digest
+from protocol.envelope import Purpose, SigningKey, seal
+from protocol.package import Policy
+from protocol.records import (
+    BankCredited,
+    CashCollected,
+    CashCounted,
+    CollectionVoided,
+    DayTotals,
+    Decision,
+    Denomination,
+    DeviceEnrolled,
+    Evidence,
+    Header,
+    PackageRef,
+    PaperKind,
+    PaperPrinted,
+    PrintOutcome,
+    ReadingSkipped,
+    ReadingTaken,
+    Record,
+    ShiftClosed,
+    ShiftOpened,
+    VoidReason,
+)
+from protocol.sealed import Sealed, payload_of, seal_record
+from protocol.tariff import Bill, Tariff, compute_bill
+from protocol.values import ClockEvidence, ClockSource, Imei, NoFix, local_date, luhn_sum, start_of_day_ms
+from tests.hub.oracle import Opened
+
+UNIT = "CT"
+PERIOD = "2026-11"
+ROUTES = ("S1-01", "S1-02")
+DAYS = ("2026-11-05", "2026-11-06", "2026-11-07")
+MORNING_MS = 7 * 3_600_000
+STEPS_A_DAY = 90
+PRICES_VND = {"household": 9020, "business": 15580}
+UPLOAD_SIZES = (1, 2, 7, 50)
+HUB_KEY = SigningKey.of(b"the key of a made-up hub, 32 b..")
+BANK_BIN = "970436"
+
+
+@dataclass(slots=True)
+class Watch:
+    """The hub's clock, moved by hand."""
+
+    now_ms: int = start_of_day_ms("2026-11-01") + MORNING_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A customer of the made-up extract."""
+
+    customer: str
+    route: str
+    category: str
+    previous_index: int
+    arrears: tuple[tuple[str, str, int], ...]
+
+    @property
+    def opened(self) -> Opened:
+        return Opened(self.arrears, PRICES_VND[self.category])
+
+
+@dataclass(slots=True)
+class Handset:
+    """A handheld and all it knows. A clone is a copy that goes on by itself."""
+
+    device: int
+    key: SigningKey
+    imei: Imei
+    collector: str
+    rounds: tuple[str, ...]
+    skew_ms: int
+    package: PackageRef
+    boot: bytes
+    day: str = ""
+    tip: Tip = EMPTY
+    at_ms: int = 0
+    receipt_no: int = 0
+    sent: int = 0
+    cloned_at: int = 0
+    messages: list[bytes] = field(default_factory=list)
+    taken: dict[str, Sealed] = field(default_factory=dict)
+    collected: list[Sealed] = field(default_factory=list)
+
+    def clone(self) -> "Handset":
+        """The same handheld a second time, with nothing sent."""
+        twin = copy(self)
+        twin.boot, twin.sent, twin.cloned_at = b"clone-id", 0, len(self.messages)
+        twin.messages, twin.taken, twin.collected = list(self.messages), dict(self.taken), list(self.collected)
+        return twin
+
+    def make(self, record: Record, now_ms: int) -> Sealed:
+        """Sign a record as the next of the chain."""
+        sealed = seal_record(self._header(now_ms), record, self.key)
+        self._keep(sealed.message)
+        return sealed
+
+    def make_unreadable(self, fault: str, now_ms: int) -> None:
+        """Sign what no hub of today can read."""
+        record = ReadingSkipped(customer="none", period=PERIOD, code="house_closed")
+        payload = payload_of(self._header(now_ms), record)
+        changed: dict[str, dict[int, codec.Wire]] = {
+            "kind": {2: 50},
+            "version": {1: 2},
+            "range": {14: "2026-13"},
+            "hub kind": {2: DeviceEnrolled.KIND},
+        }
+        self._keep(seal(codec.encode({**payload, **changed[fault]}), self.key, Purpose.RECORD))
+
+    def _header(self, now_ms: int) -> Header:
+        wall_ms = max(0, now_ms + self.skew_ms)
+        self.at_ms = max(self.at_ms, wall_ms)
+        evidence = Evidence(
+            clock=ClockEvidence(self.boot, now_ms % 10**9, wall_ms, 0, ClockSource.NONE),
+            imei=self.imei,
+            fix=NoFix.NO_SIGNAL,
+            collector=self.collector,
+            package=self.package,
+            ack=NO_DIGEST,
+        )
+        return Header(seq=self.tip.seq + 1, prev=self.tip.digest, at_ms=self.at_ms, evidence=evidence)
+
+    def _keep(self, message: bytes) -> None:
+        self.tip = Tip(self.tip.seq + 1, digest(message))
+        self.messages.append(message)
+
+
+@dataclass(slots=True)
+class World:
+    """All that was signed in one round. setting: a hub's home before the round began."""
+
+    seed: int
+    setting: Path
+    houses: tuple[House, ...]
+    before: list[bytes]
+    of_hub: list[bytes]
+    chains: list[Handset]
+    counted: Counter[str]
+    state: "Folded"
+
+    @property
+    def messages(self) -> set[bytes]:
+        """The set of facts."""
+        return {*self.before, *self.of_hub, *(one for chain in self.chains for one in chain.messages)}
+
+    @property
+    def opened(self) -> dict[str, Opened]:
+        return {house.customer: house.opened for house in self.houses}
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Every folded row of a hub, without what counts transactions."""
+
+    accounts: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
+    cases: list[dict[str, Any]]
+    facts: list[dict[str, Any]]
+
+
+def folded_state(connection: Connection) -> Folded:
+    """What a hub derived, and from what."""
+
+    def rows(table: Table, *left_out: str) -> list[dict[str, Any]]:
+        columns = [column for column in table.c if column.name not in left_out]
+        query = select(*columns).order_by(*table.primary_key.columns)
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+    return Folded(rows(account, "version"), rows(ledger), rows(case_file), rows(fact))
+
+
+async def state_of(hub: Hub) -> Folded:
+    """The folded state of an open hub."""
+    return await hub.read(folded_state)
+
+
+# The set-up: the same for every hub that the round is brought to.
+
+
+def imei_of(number: int) -> Imei:
+    """A made-up IMEI with its check digit."""
+    body = f"35000000{number:06d}"
+    return Imei(body + str(-luhn_sum(body + "0") % 10))
+
+
+def houses_of(random: Random) -> tuple[House, ...]:
+    """Customers of two routes, some with bills of earlier periods."""
+    found = []
+    for number in range(1, random.randint(14, 22)):
+        name = f"{2_000_000 + number:08d}"
+        months = random.sample(("2026-08", "2026-09", "2026-10"), random.choice((0, 0, 1, 2)))
+        arrears = tuple((f"{name}-{month}", month, 1000 * random.randint(20, 90)) for month in sorted(months))
+        category = random.choice(("household", "household", "business"))
+        found.append(House(name, ROUTES[number % 2], category, random.randint(100, 900), arrears))
+    return tuple(found)
+
+
+def write_extract(folder: Path, houses: tuple[House, ...]) -> None:
+    """The billing extract of the houses."""
+    folder.mkdir()
+    customers = [
+        "customer_id,register_no,name,address,phone,collect_address,branch,route,route_day,walk_seq,lat,lon,area,"
+        "category,business_type,persons,payment_method,bank_bin,meter_serial,meter_make,meter_size_mm,meter_digits"
+    ]
+    history = ["customer_id,period,reading_date,index,consumption_m3,read_code,bill_vnd"]
+    arrears = ["customer_id,bill_no,period,amount_vnd"]
+    for number, house in enumerate(houses, start=1):
+        customers.append(
+            f"{house.customer},{2_050_000_000 + number:011d},Nguyễn Văn Tám,{number} Lê Lợi,,,CN số 1,{house.route},5,"
+            f"{number},10.03,105.78,urban,{house.category},Hộ gia đình,,TT,,Z{number},Zenner,15,5"
+        )
+        history.append(f"{house.customer},2026-10,2026-10-05,{house.previous_index},12,normal,0")
+        arrears += [f"{house.customer},{number},{month},{amount}" for number, month, amount in house.arrears]
+    groups = {name: {"flat": price} for name, price in PRICES_VND.items()}
+    version = {
+        "id": "T-1",
+        "decision": "1/QĐ",
+        "effective_from": "2024-02-01",
+        "vat_included": True,
+        "areas": {"urban": groups},
+    }
+    tariff = {
+        "currency": "VND",
+        "unit": "VND per m3",
+        "vat_percent": 5,
+        "env_fee_percent_of_net": 10,
+        "rounding_rule": "net_half_up_then_fee_half_up",
+        "versions": [version],
+    }
+    for name, text in (
+        ("customers.csv", "\n".join(customers)),
+        ("history.csv", "\n".join(history)),
+        ("arrears.csv", "\n".join(arrears)),
+        ("tariff.json", json.dumps(tariff)),
+    ):
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+def prepare_home(home: Path) -> None:
+    """A hub's home with a key that is the same on every run."""
+    home.mkdir(mode=0o700)
+    (home / KEY_FILE).write_bytes(HUB_KEY.private.private_bytes_raw())
+    (home / KEY_FILE).chmod(0o600)
+    (home / UNIT_FILE).write_text(json.dumps({"unit": UNIT}), encoding="utf-8")
+
+
+async def set_up(folder: Path, houses: tuple[House, ...], handsets: list[Handset]) -> Path:
+    """A hub with customers, people, packages and handhelds, before any round; its home, closed."""
+    home, watch = folder / "setting", Watch()
+    prepare_home(home)
+    write_extract(folder / "extract", houses)
+    hub = await Hub.open(home, watch)
+    try:
+        await hub.write(lambda connection: _found(connection, hub, watch))
+        await add_person(hub, code="it", name="Lê Thị Mai", role="it")
+        await add_person(hub, code="cashier", name="Võ Thị Sáu", role="cashier")
+        await add_person(hub, code="supervisor", name="Lý Tự Trọng", role="supervisor")
+        for collector in sorted({one.collector for one in handsets}):
+            await add_person(hub, code=collector, name=collector, role="collector")
+        imported = await import_extract(hub, folder / "extract", by="it")
+        assert imported.done, imported.reading.problems
+        for version, day in enumerate(DAYS[:2], start=1):
+            watch.now_ms = start_of_day_ms(day) + MORNING_MS - 3_600_000
+            for route in ROUTES:
+                assert await publish(hub, route_code=route, collector=handsets[0].collector, by="it") == version
+        watch.now_ms = start_of_day_ms(DAYS[0])
+        await hub.write(lambda connection: _enrol(connection, hub, handsets))
+    finally:
+        await hub.close()
+    return home
+
+
+def _found(connection: Connection, hub: Hub, watch: Watch) -> None:
+    connection.execute(
+        insert(unit).values(
+            unit=UNIT, name="CN số 1", period="", head_seq=0, head_digest=NO_DIGEST, head_at_ms=0, changes=0
+        )
+    )
+    policy = Policy(
+        unit=UNIT,
+        version=1,
+        issued_ms=watch.now_ms,
+        expires_ms=watch.now_ms + 10**10,
+        utility_name="Công ty Cấp nước",
+        branch_name="CN số 1",
+        hotline="",
+        bank_bin=BANK_BIN,
+        bank_account="0123456789",
+    )
+    issue_policy(connection, hub.books, policy, "it", watch.now_ms)
+
+
+def _enrol(connection: Connection, hub: Hub, handsets: list[Handset]) -> None:
+    for one in handsets:
+        connection.execute(
+            insert(handheld).values(
+                unit=UNIT,
+                device=one.device,
+                kid=one.key.kid,
+                public_key=one.key.public,
+                imei=str(one.imei),
+                collector=one.collector,
+                status="active",
+                seq=0,
+                digest=NO_DIGEST,
+                day="",
+                receipt_no=0,
+                fork_from=0,
+                made=0,
+                contact_ms=0,
+            )
+        )
+        made = DeviceEnrolled(
+            device=one.device, public_key=one.key.public, imei=one.imei, collector=one.collector, by="it"
+        )
+        hub.books.append(connection, made, hub.clock())
+
+
+def handsets_of(random: Random) -> list[Handset]:
+    """Handhelds of two or three collectors: one clock right, others a little or very wrong."""
+    found = []
+    skews = (0, 40_000, -90_000, 3_600_000, -3_600_000, -(10**11), 10**11)
+    collectors = ["an.tran", "binh.le", "chi.vo"][: random.randint(2, 3)]
+    for number in range(1, random.randint(3, 4) + 1):
+        found.append(
+            Handset(
+                device=number,
+                key=SigningKey.of(random.randbytes(32)),
+                imei=imei_of(number),
+                collector=collectors[number % len(collectors)],
+                rounds=random.choice((ROUTES, ROUTES[:1], ROUTES[1:])),
+                skew_ms=0 if number == 1 else random.choice(skews),
+                package=PackageRef(random.choice(ROUTES), 1),
+                boot=b"boot-id!",
+            )
+        )
+    return found
+
+
+async def open_copy(setting: Path, home: Path, watch: Watch) -> Hub:
+    """A hub just set up, in a home of its own."""
+    shutil.copytree(setting, home)
+    return await Hub.open(home, watch)
+
+
+async def hub_log(hub: Hub) -> list[bytes]:
+    """The hub's own chain."""
+    query = select(fact.c.message).where(fact.c.device == 0).order_by(fact.c.seq)
+    return await hub.read(lambda connection: list(connection.execute(query).scalars()))
+
+
+async def live(seed: int, folder: Path) -> World:
+    """Play one round against the real hub, in the order in which it happened."""
+    random = Random(seed)
+    houses, handsets = houses_of(random), handsets_of(random)
+    folder.mkdir(parents=True)
+    setting = await set_up(folder, houses, handsets)
+    watch = Watch()
+    hub = await open_copy(setting, folder / "live", watch)
+    try:
+        before = await hub_log(hub)
+        tariff = await hub.read(hub.books.tariff)
+        round_ = Round(random, hub, watch, houses, handsets, tariff)
+        await round_.play()
+        state, log = await state_of(hub), await hub_log(hub)
+    finally:
+        await hub.close()
+    return World(seed, setting, houses, before, log[len(before) :], round_.handsets, round_.counted, state)
