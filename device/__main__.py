@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import SystemRandom
@@ -134,28 +134,43 @@ async def _enrol(home: Path, hub: str, code: str, imei_text: str | None) -> None
 async def _run(home: Path, listen: str, papers: str) -> None:
     port, printer = _port(listen), _printer(papers)
     admission, key, clock = read_admission(home), read_key(home), clock_for()
-    store = await DeviceStore.open(home / STORE_NAME)
-    session = CollectorSession(admission.identity(key, _software()), await store.load(), SystemRandom())
-    uplink = Uplink(admission.hub_url, key=key, clock=clock, messages=store.messages, made=lambda: session.work.tip.seq)
-    app = App(session, store=store, press=PaperPress(store, printer), network=uplink, clock=clock)
-    drive = Drive(app)
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, drive.stopped.set)
-    await app.start()
-    bound = await drive.listen(port)
-    write_whole(home / LISTENING_NAME, json.dumps({"port": bound, "pid": os.getpid()}).encode())
-    log.info("handheld %d listens on port %d; its chain has %d records", admission.device, bound, session.work.tip.seq)
-    await drive.stopped.wait()
-    (home / LISTENING_NAME).unlink(missing_ok=True)
-    await drive.close()
+    async with AsyncExitStack() as ending:  # Last in, first out; an open store would keep a failed process from ending.
+        store = await DeviceStore.open(home / STORE_NAME)
+        ending.push_async_callback(store.close)
+        try:
+            session = CollectorSession(admission.identity(key, _software()), await store.load(), SystemRandom())
+        except ValueError as error:  # A signature, an encoding or a field that cannot have been written so.
+            raise StoreError(f"the store is damaged: {error}") from error
+        uplink = Uplink(
+            admission.hub_url,
+            key=key,
+            clock=clock,
+            messages=store.messages,
+            made=lambda: session.work.tip.seq,
+        )
+        ending.push_async_callback(uplink.close)
+        app = App(session, store=store, press=PaperPress(store, printer), network=uplink, clock=clock)
+        ending.push_async_callback(app.close)
+        drive = Drive(app)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, drive.stopped.set)
+        await app.start()
+        ending.push_async_callback(_last_papers, app)
+        ending.push_async_callback(drive.close)
+        bound = await drive.listen(port)
+        write_whole(home / LISTENING_NAME, json.dumps({"port": bound, "pid": os.getpid()}).encode())
+        ending.callback((home / LISTENING_NAME).unlink, missing_ok=True)
+        log.info("handheld %d listens on port %d, with %d records", admission.device, bound, session.work.tip.seq)
+        await drive.stopped.wait()
+    log.info("ended")
+
+
+async def _last_papers(app: App) -> None:
+    """Let a print or a call come to its end, but not for long: whatever is cut is UNKNOWN at the next start."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_PAPER_S):
             await app.quiet()
-    await app.close()
-    await uplink.close()
-    await store.close()
-    log.info("ended")
 
 
 def _port(listen: str) -> int:

@@ -36,7 +36,7 @@ def totals(connection: Connection, books: Books) -> dict[str, Any]:
         name for row in rows for name, reasons in RULES.items() if set(reasons) & set(row.holds_alone.split())
     )
     arrears = [row for row in rows if row.opening_bills]
-    bank_paid = [row for row in rows if row.bill_cash_vnd > 0 or row.bank_exact]
+    bank_paid = [row for row in rows if row.bill_cash_vnd > 0 or row.bank_equals_bill]
     return {
         "customers": len(rows),
         "customers_per_route": dict(sorted(Counter(row.route for row in rows).items())),

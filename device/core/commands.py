@@ -78,10 +78,10 @@ class VoidCollection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintPaper:
-    """Print the paper of a customer, again if it has been printed. receipt_no picks a receipt."""
+    """Print a paper, again if it has been printed. customer: "" for the day slip. receipt_no picks a receipt."""
 
-    customer: str
     kind: PaperKind
+    customer: str = ""
     receipt_no: int | None = None
 
 

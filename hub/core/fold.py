@@ -88,10 +88,7 @@ class AccountBase:
 
 @dataclass(slots=True)
 class BillState:
-    """A bill as it stands. settled_*: what of it was paid, and how.
-
-    paid_by_bank_exactly: a bank line equalled this bill, alone or with others.
-    """
+    """A bill as it stands. settled_*: what of it was paid, and how."""
 
     bill_no: str
     period: str
@@ -99,7 +96,6 @@ class BillState:
     settled_cash_vnd: int = 0
     settled_bank_vnd: int = 0
     settled_credit_vnd: int = 0
-    paid_by_bank_exactly: bool = False
 
     @property
     def open_vnd(self) -> int:
@@ -123,7 +119,11 @@ class PeriodState:
 
 @dataclass(slots=True)
 class AccountState:
-    """All that is derived of one customer."""
+    """All that is derived of one customer.
+
+    cash_and_bank_vnd, bank_twice_vnd: surplus of bills paid twice, by how. bank_equals_bill: a bank line came to
+    exactly this period's bill, alone or with all arrears; what it then paid may be an older bill of the same amount.
+    """
 
     customer: str
     period: PeriodState
@@ -138,6 +138,7 @@ class AccountState:
     bank_vnd: int = 0
     cash_and_bank_vnd: int = 0
     bank_twice_vnd: int = 0
+    bank_equals_bill: bool = False
     visited_ms: int = 0
     collector: str = ""
     entries: list[JournalEntry] = field(default_factory=list)
@@ -418,6 +419,9 @@ class _Fold:
     def _bank(self, fact: Fact, record: BankCredited) -> None:
         """Bank money pays the set of open bills it equals; else the oldest first. The rest is a credit."""
         self.state.bank_vnd += record.amount_vnd
+        if (current := self.state.current) is not None:
+            with_arrears = sum(bill.total_vnd for bill in self.state.bills.values())
+            self.state.bank_equals_bill |= record.amount_vnd in (current.total_vnd, with_arrears)
         rest = record.amount_vnd
         open_bills = self.state.open_bills()
         exact = bills_for_amount(rest, [(bill.bill_no, bill.amount_vnd) for bill in open_bills])
@@ -427,7 +431,6 @@ class _Fold:
             bill = self.state.bills[bill_no]
             part = min(rest, bill.open_vnd)
             bill.settled_bank_vnd += part
-            bill.paid_by_bank_exactly = bill.paid_by_bank_exactly or exact is not None
             rest -= part
         if rest > 0 and paid and not open_bills:
             self._paid_twice(fact, rest, by_bank=not by_cash, cash=by_cash)

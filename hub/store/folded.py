@@ -68,7 +68,7 @@ def account_values(unit: str, state: AccountState, stop: Stop, route: str, branc
         "bill_open_vnd": bill.open_vnd,
         "bill_cash_vnd": bill.settled_cash_vnd,
         "bill_bank_vnd": bill.settled_bank_vnd,
-        "bank_exact": int(bill.paid_by_bank_exactly),
+        "bank_equals_bill": int(state.bank_equals_bill),
         "estimate_m3": state.estimate_m3,
         "estimate_vnd": state.estimate_vnd,
         "opening_bills": len(stop.arrears),

@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from device.app import App, Network
+from device.clock import Clock
 from device.core.commands import Collect, DownloadRoute, OpenShift, OpenStop, PrintPaper, TakeReading
 from device.core.effects import Answer, Done, FetchPackages, PaperJob, PaperState, PrintResult
 from device.core.events import Event, PackagesArrived, Tick, UploadLost
@@ -22,6 +24,7 @@ from device.store import DeviceStore, StoreError
 from device.uplink import NetworkEffect, Uplink
 from protocol.document import Document
 from protocol.records import CashCollected, PaperKind, PaperPrinted, PrintOutcome, ReadingTaken, ShiftOpened
+from protocol.values import Instant
 from tests.device.branch import COLLECTOR, DEVICE_KEY, SmallHub, StillClock, download, identity, session_from
 
 
@@ -50,9 +53,13 @@ class NoNetwork:
 
 @asynccontextmanager
 async def app_with(
-    store: DeviceStore, printer: Printer, network: Network | None = None, hub: SmallHub | None = None
+    store: DeviceStore,
+    printer: Printer,
+    network: Network | None = None,
+    hub: SmallHub | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[App]:
-    clock = StillClock()
+    clock = clock or StillClock()
     session = await session_from(store)
     uplink = None
     if hub is not None:
@@ -185,6 +192,36 @@ async def test_a_caller_that_goes_away_leaves_no_half_a_turn(tmp_path: Path, sto
         await app.quiet()
     assert len((await store.load()).messages) == 2
     assert (await session_from(store)).work.tip == app.session.work.tip
+
+
+class CountingClock(StillClock):
+    """Is asked for the time once for each decision."""
+
+    decisions = 0
+
+    def now(self) -> Instant:
+        self.decisions += 1
+        return super().now()
+
+
+async def test_nothing_is_decided_before_the_last_decision_is_on_disk(
+    tmp_path: Path, store: DeviceStore, hub: SmallHub
+) -> None:
+    printer = TextFolder(tmp_path)
+    await keep_download(store, printer, hub)
+    clock = CountingClock()
+    async with app_with(store, printer, clock=clock) as app:
+        done(await app.dispatch(OPEN))
+        await app.quiet()
+        with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # Nothing can be committed while somebody else writes.
+            before = clock.decisions
+            readings = [asyncio.create_task(app.dispatch(replace(READ, intent=intent(n)))) for n in range(10, 15)]
+            for _ in range(20):
+                await asyncio.sleep(0)  # Whoever could decide has decided by then.
+            assert clock.decisions == before + 1
+            other.execute("ROLLBACK")
+        assert all(done(answer).sealed for answer in await asyncio.gather(*readings))
 
 
 class OddPrinter:

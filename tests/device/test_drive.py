@@ -3,9 +3,10 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,12 @@ async def test_a_real_handheld_is_enrolled_works_is_stopped_and_goes_on(tmp_path
     assert "4 records" in await said(process, "listens on port")
     process.send_signal(signal.SIGTERM)
     assert (await ended(process))[0] == 0
+
+    with closing(sqlite3.connect(home / "store.db")) as db, db:
+        db.execute("DROP TRIGGER record_is_not_edited")
+        db.execute("UPDATE record SET message = zeroblob(400) WHERE seq = 2")
+    status, errors = await ended(await program(home, "run"))
+    assert (status, "the store is damaged" in errors) == (70, True)
 
 
 async def test_a_program_that_would_not_check_itself_does_not_start(tmp_path: Path) -> None:

@@ -284,7 +284,7 @@ class _Books:
                 self.case("bank-unmatched", "", one.digest)
 
     def chains(self) -> None:
-        """Forks, and before them: records nobody can read, holes in the receipt numbers."""
+        """Forks, records nobody can read, and before a fork holes in the receipt numbers."""
         for device in sorted({one.device for one in self.entries} - {HUB}):
             chain = sorted((o for o in self.entries if o.device == device), key=lambda o: (o.seq, o.digest))
             fork = fork_of(self.entries, device)
@@ -292,11 +292,9 @@ class _Books:
                 self.case("fork", str(device), *(one.digest for one in chain if one.seq == fork))
             receipt_no = 0
             for one in chain:
-                if fork and one.seq >= fork:
-                    break
                 if one.record is None:
                     self.case("unreadable", str(device), one.digest)
-                elif isinstance(one.record, CashCollected):
+                elif isinstance(one.record, CashCollected) and (fork == 0 or one.seq < fork):
                     if one.record.receipt_no != receipt_no + 1:
                         self.case("receipt-missing", str(device), one.digest)
                     receipt_no = one.record.receipt_no

@@ -18,8 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from hub.app import Hub, issue_policy
-from hub.cashier import close_day, decide, receive_cash, take_paper_back
 from hub.books import Touched
+from hub.cashier import close_day, decide, receive_cash, take_paper_back
 from hub.core.conflicts import ConflictClass
 from hub.home import KEY_FILE, UNIT_FILE
 from hub.intake import Taken
@@ -53,7 +53,7 @@ from protocol.records import (
 )
 from protocol.sealed import Sealed, payload_of, seal_record
 from protocol.tariff import Bill, Tariff, compute_bill
-from protocol.values import ClockEvidence, ClockSource, Imei, NoFix, local_date, luhn_sum, start_of_day_ms
+from protocol.values import ClockEvidence, ClockSource, Imei, NoFix, luhn_sum, start_of_day_ms
 from tests.hub.oracle import Opened
 
 UNIT = "CT"
@@ -399,3 +399,376 @@ async def live(seed: int, folder: Path) -> World:
     finally:
         await hub.close()
     return World(seed, setting, houses, before, log[len(before) :], round_.handsets, round_.counted, state)
+
+
+# The round.
+
+
+class Round:
+    """Collectors at doors, an office, and uploads between them, one step at a time."""
+
+    def __init__(
+        self,
+        random: Random,
+        hub: Hub,
+        watch: Watch,
+        houses: tuple[House, ...],
+        handsets: list[Handset],
+        tariff: Tariff,
+    ) -> None:
+        self.random = random
+        self.hub = hub
+        self.watch = watch
+        self.houses = houses
+        self.handsets = list(handsets)
+        self.tariff = tariff
+        self.dial = {house.customer: house.previous_index + random.randint(5, 30) for house in houses}
+        self.counted: Counter[str] = Counter()
+        self.to_close: list[tuple[str, str]] = []
+        self.transactions = 0
+        steps = range(STEPS_A_DAY // 2, STEPS_A_DAY * len(DAYS))
+        self.clonings = {random.choice(steps): one for one in handsets if random.random() < 0.7}
+
+    async def play(self) -> None:
+        """All days, and at the end everybody sends all."""
+        step = 0
+        for day in DAYS:
+            self.watch.now_ms = max(self.watch.now_ms, start_of_day_ms(day) + MORNING_MS)
+            for one in self.handsets:
+                self._open_shift(one, day)
+            for _ in range(STEPS_A_DAY):
+                step += 1
+                if step in self.clonings:
+                    self.handsets.append(self.clonings[step].clone())
+                self.watch.now_ms += self.random.randrange(20_000, 300_000)
+                await self._step()
+            await self._evening(day)
+        for one in self.handsets:
+            while one.sent < len(one.messages):
+                await self._upload(one)
+        for _ in range(12):
+            self.watch.now_ms += 60_000
+            await self._office()
+
+    async def _step(self) -> None:
+        one, chance = self.random.choice(self.handsets), self.random.randrange(100)
+        if chance < 26:
+            self._read(one)
+        elif chance < 30:
+            record = ReadingSkipped(customer=self._door(one).customer, period=PERIOD, code="house_closed")
+            self._print(one, one.make(record, self.watch.now_ms), PaperKind.NOTICE, 1)
+        elif chance < 54:
+            self._collect(one)
+        elif chance < 62:
+            self._reprint(one)
+        elif chance < 71:
+            self._void(one)
+        elif chance < 73:
+            one.make_unreadable(self.random.choice(("kind", "version", "range", "hub kind")), self.watch.now_ms)
+        elif chance < 84:
+            await self._upload(one)
+        else:
+            await self._office()
+
+    # At the door.
+
+    def _open_shift(self, one: Handset, day: str) -> None:
+        if day == DAYS[1] and self.random.random() < 0.5:
+            one.package = one.package._replace(version=2)
+        one.day = day
+        one.make(ShiftOpened(period=PERIOD, business_date=day, software="test"), self.watch.now_ms)
+
+    def _door(self, one: Handset) -> House:
+        return self.random.choice([house for house in self.houses if house.route in one.rounds])
+
+    def _read(self, one: Handset) -> None:
+        house, random = self._door(one), self.random
+        index = self.dial[house.customer]
+        if random.random() < 0.4:
+            index += random.choice((1, 2, 25))
+        if random.random() < 0.06:
+            index = house.previous_index - 3
+        use = index - house.previous_index
+        billed = use + 3 if random.random() < 0.1 else use
+        record = ReadingTaken(
+            customer=house.customer,
+            period=PERIOD,
+            index=index,
+            code="normal",
+            previous_index=house.previous_index,
+            use_m3=use,
+            days=31,
+            tariff="T-1",
+            bill_no=f"{house.customer}-{PERIOD}",
+            bill=self._bill(house, billed) if use >= 0 else None,
+            hold="READING_BELOW_PREVIOUS" if use < 0 else None,
+        )
+        one.taken[house.customer] = one.make(record, self.watch.now_ms)
+        if random.random() < 0.2:
+            self._print(one, one.taken[house.customer], PaperKind.BILL_NOTICE, 1)
+
+    def _bill(self, house: House, use: int) -> Bill:
+        return compute_bill(
+            use,
+            self.tariff,
+            area="urban",
+            group=house.category,
+            period=PERIOD,
+            from_date="2026-10-05",
+            to_date=DAYS[0],
+        )
+
+    def _collect(self, one: Handset) -> None:
+        random, house = self.random, self._door(one)
+        if one.taken and random.random() < 0.7:
+            name = random.choice(sorted(one.taken))
+            house = next(each for each in self.houses if each.customer == name)
+        told = [each.taken[house.customer] for each in self.handsets if house.customer in each.taken]
+        reading = one.taken.get(house.customer)
+        if told and random.random() < 0.15:
+            reading = random.choice(told)
+        asked = [(number, vnd) for number, _, vnd in house.arrears if random.random() < 0.7]
+        named = reading.record if reading is not None else None
+        if isinstance(named, ReadingTaken) and named.bill is not None and named.bill.total_vnd > 0:
+            asked.append((named.bill_no, named.bill.total_vnd))
+        else:
+            reading = None
+        if not asked:
+            return
+        sum_vnd = sum(vnd for _, vnd in asked)
+        credit_vnd = random.randint(1, 5000) if random.random() < 0.05 else None
+        rounding_vnd = 500 - sum_vnd % 1000 if random.random() < 0.15 else None
+        one.receipt_no += 2 if random.random() < 0.06 else 1
+        record = CashCollected(
+            customer=house.customer,
+            period=PERIOD,
+            amount_vnd=sum_vnd - (credit_vnd or 0) + (rounding_vnd or 0),
+            bills=tuple(number for number, _ in asked),
+            bills_vnd=tuple(vnd for _, vnd in asked),
+            receipt_no=one.receipt_no,
+            reading=reading.digest if reading is not None else None,
+            credit_vnd=credit_vnd,
+            rounding_vnd=rounding_vnd,
+        )
+        one.collected.append(one.make(record, self.watch.now_ms))
+        if random.random() < 0.5:
+            self._print(one, one.collected[-1], PaperKind.RECEIPT, 1)
+
+    def _print(self, one: Handset, about: Sealed, paper: PaperKind, print_no: int) -> None:
+        outcome = self.random.choice(list(PrintOutcome))
+        record = PaperPrinted(
+            period=PERIOD,
+            paper=paper,
+            about=about.digest,
+            print_no=print_no,
+            outcome=outcome,
+            customer=getattr(about.record, "customer", None),
+            reason="PAPER_OUT" if outcome is PrintOutcome.NOT_PRINTED else None,
+        )
+        one.make(record, self.watch.now_ms)
+
+    def _reprint(self, one: Handset) -> None:
+        if one.collected:
+            self._print(one, self.random.choice(one.collected), PaperKind.RECEIPT, 2)
+
+    def _void(self, one: Handset) -> None:
+        random = self.random
+        mine = one.collected[-6:]
+        if random.random() < 0.15:
+            mine = [sealed for each in self.handsets for sealed in each.collected]
+        if not mine:
+            return
+        target = random.choice(mine)
+        assert isinstance(target.record, CashCollected)
+        record = CollectionVoided(
+            customer=target.record.customer,
+            period=PERIOD,
+            collection=target.digest,
+            reason=random.choice(list(VoidReason)),
+        )
+        one.make(record, self.watch.now_ms)
+
+    async def _evening(self, day: str) -> None:
+        """Bags are counted, most handhelds send, cash is handed in, some dates are closed at once, some later."""
+        totals = DayTotals(
+            read=0,
+            skipped=0,
+            collected=0,
+            collected_vnd=0,
+            voided=0,
+            voided_vnd=0,
+            printed=0,
+            reprinted=0,
+            receipt_first=0,
+            receipt_last=0,
+        )
+        for one in self.handsets:
+            self.watch.now_ms += 60_000
+            one.make(CashCounted(period=PERIOD, business_date=day, notes=(), total_vnd=0), self.watch.now_ms)
+            one.make(ShiftClosed(period=PERIOD, business_date=day, totals=totals), self.watch.now_ms)
+            if self.random.random() < 0.5:
+                while one.sent < len(one.messages):
+                    await self._upload(one)
+        for collector in sorted({one.collector for one in self.handsets}):
+            self.watch.now_ms += 60_000
+            owed = sum(
+                line["amount_vnd"]
+                for line in (await state_of(self.hub)).ledger
+                if (line["account"], line["party"], line["day"]) == ("1111", collector, day)
+            )
+            await self._receive(collector, day, owed + self.random.choice((0, 0, -20_000, 5_000)))
+            self.to_close.append((collector, day))
+            if self.random.random() < 0.6:
+                await self._close()
+
+    # At the branch.
+
+    async def _office(self) -> None:
+        chance = self.random.randrange(100)
+        if chance < 36:
+            await self._bank(None if chance < 8 else self.random.choice(self.houses))
+        elif chance < 44:
+            collector = self.random.choice(self.handsets).collector
+            await self._receive(collector, self.random.choice(DAYS), self.random.choice((7_000, 20_000)))
+        elif chance < 60:
+            await self._paper_back()
+        elif chance < 92:
+            await self._decide()
+        else:
+            await self._close()
+
+    async def _bank(self, house: House | None) -> None:
+        random = self.random
+        known = [random.randint(1_000, 200_000)]
+        if house is not None:
+            asked = [vnd for _, _, vnd in house.arrears]
+            for one in self.handsets:
+                sealed = one.taken.get(house.customer)
+                if sealed is not None and isinstance(sealed.record, ReadingTaken) and sealed.record.bill is not None:
+                    asked.append(sealed.record.bill.total_vnd)
+            known += [vnd for vnd in (*asked, *asked, sum(asked)) if vnd > 0]
+        self.transactions += 1
+        record = BankCredited(
+            period=PERIOD,
+            bank_bin=BANK_BIN,
+            transaction=f"FT{self.transactions:06d}",
+            value_ms=self.watch.now_ms,
+            account="0123456789",
+            amount_vnd=random.choice(known),
+            content="chuyen tien nuoc",
+            match="one" if house is not None else "none",
+            customer=house.customer if house is not None else None,
+        )
+        await self.hub.record(record)
+
+    async def _receive(self, collector: str, day: str, vnd: int) -> None:
+        if vnd > 0:
+            notes = (Denomination(1_000, vnd // 1_000), Denomination(1, vnd % 1_000))
+            await receive_cash(self.hub, collector=collector, day=day, notes=notes, by="cashier")
+
+    async def _paper_back(self) -> None:
+        """Somebody hands in a receipt, of a voided collection more often than not; it may not be here yet."""
+        voided = {
+            row["facts"][:32]
+            for row in (await state_of(self.hub)).cases
+            if row["klass"] in ("void-with-paper-out", "void-too-late")
+        }
+        every = [(one, sealed) for one in self.handsets for sealed in one.collected]
+        wanted = [pair for pair in every if pair[1].digest in voided] or every
+        if not wanted:
+            return
+        one, sealed = self.random.choice(wanted)
+        assert isinstance(sealed.record, CashCollected)
+        try:
+            await take_paper_back(self.hub, device=one.device, receipt_no=sealed.record.receipt_no, by="cashier")
+        except OfficeError:
+            self.counted["paper back too early"] += 1
+
+    async def _decide(self) -> None:
+        cases = [row for row in (await state_of(self.hub)).cases if row["for_person"] and not row["settled"]]
+        if not cases:
+            return
+        row, decision, tip = self.random.choice(cases), Decision.NOTED, b""
+        likely = self.random.random() < 0.7
+        if row["klass"].startswith("void-") and len(row["facts"]) == 64 and likely:
+            decision = Decision.ACCEPT_VOID
+        elif row["klass"] == ConflictClass.FORK.value and likely:
+            decision = Decision.ADOPT_BRANCH
+            branch = self.random.choice([one for one in self.handsets if one.device == row["device"]])
+            tip = digest(self.random.choice(branch.messages[row["seq"] - 1 :] or branch.messages[-1:]))
+        await decide(self.hub, case_key=row["key"], decision=decision, reason="looked at", by="supervisor", tip=tip)
+
+    async def _close(self) -> None:
+        if self.to_close:
+            collector, day = self.to_close.pop(0)
+            await close_day(self.hub, collector=collector, day=day, by="supervisor", reason="end of day")
+
+    async def _upload(self, one: Handset) -> None:
+        """Send what comes next; now and then from further back, or with the first record forgotten."""
+        random, left = self.random, len(one.messages) - one.sent
+        if left == 0:
+            return
+        if left > 1 and random.random() < 0.12:
+            await attempt_from_the_middle(self.hub, one, self.counted)
+        start = max(0, one.sent - random.choice((0, 0, 0, 1, 4)))
+        await bring(self.hub, one, start, one.sent + random.choice(UPLOAD_SIZES), self.counted)
+
+
+# To any hub, in any order.
+
+
+async def bring(hub: Hub, chain: Handset, start: int, stop: int, counted: Counter[str]) -> Taken:
+    """Send a part of a chain; after a refusal, all from its beginning."""
+    taken = await hub.intake.take(b"".join(chain.messages[start:stop]))
+    if taken.refused is not None:
+        counted["sent again from the beginning"] += 1
+        taken = await hub.intake.take(b"".join(chain.messages[:stop]))
+    assert taken.refused is None, taken.refused
+    counted.update({klass.value: number for klass, number in taken.counted.items()})
+    chain.sent = max(chain.sent, min(stop, len(chain.messages)))
+    return taken
+
+
+async def attempt_from_the_middle(hub: Hub, chain: Handset, counted: Counter[str]) -> None:
+    """Leave one record out; the hub must ask for it, and keep nothing, unless it has it from a clone."""
+    first = chain.sent + 1
+    missing = digest(chain.messages[chain.sent])
+    query = select(fact.c.seq).where(fact.c.digest == missing)
+    here = await hub.read(lambda connection: connection.execute(query).first())
+    if here is None:
+        taken = await hub.intake.take(b"".join(chain.messages[first : first + 7]))
+        assert taken.refused is not None
+        assert (taken.refused.code, taken.ack) == ("gap", None)
+        counted.update({klass.value: number for klass, number in taken.counted.items()})
+
+
+async def replay(world: World, random: Random, home: Path, watch: Callable[[], int] | None = None) -> Folded:
+    """The same signed bytes to a fresh hub, in another order that the chains allow."""
+    hub = await open_copy(world.setting, home, Watch())
+    chains = [copy(one) for one in world.chains]
+    for one in chains:
+        one.sent = 0
+    counted: Counter[str] = Counter()
+    log = list(world.of_hub)
+    try:
+        while log or any(one.sent < len(one.messages) for one in chains):
+            waiting = [one for one in chains if one.sent < len(one.messages)]
+            if log and (not waiting or random.random() < 0.4):
+                for message in [log.pop(0) for _ in range(min(len(log), random.choice((1, 1, 3, 12))))]:
+                    await hub.write(lambda connection, message=message: _replay_one(connection, hub, message))
+                continue
+            one = random.choice(waiting)
+            if len(one.messages) - one.sent > 1 and random.random() < 0.1:
+                await attempt_from_the_middle(hub, one, counted)
+            start = max(0, one.sent - random.choice((0, 0, 1, 9)))
+            await bring(hub, one, start, one.sent + random.choice(UPLOAD_SIZES), counted)
+        return await state_of(hub)
+    finally:
+        await hub.close()
+
+
+def _replay_one(connection: Connection, hub: Hub, message: bytes) -> None:
+    one = hub.books.replay(connection, message)
+    touched = hub.books.touched_by(connection, one)
+    if touched != Touched.nothing():
+        hub.books.refold(connection, touched)

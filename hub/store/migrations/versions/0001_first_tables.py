@@ -33,7 +33,7 @@ def upgrade() -> None:
     sa.Column('bill_open_vnd', sa.BigInteger(), nullable=False),
     sa.Column('bill_cash_vnd', sa.BigInteger(), nullable=False),
     sa.Column('bill_bank_vnd', sa.BigInteger(), nullable=False),
-    sa.Column('bank_exact', sa.Integer(), nullable=False),
+    sa.Column('bank_equals_bill', sa.Integer(), nullable=False),
     sa.Column('estimate_m3', sa.BigInteger(), nullable=False),
     sa.Column('estimate_vnd', sa.BigInteger(), nullable=False),
     sa.Column('opening_bills', sa.Integer(), nullable=False),
