@@ -20,7 +20,6 @@ from device.core.effects import (
     Append,
     AskHead,
     Done,
-    DropPaper,
     Effect,
     FetchChanges,
     FetchPackages,
@@ -150,8 +149,6 @@ class App:
                     log.info("record %d %s", effect.sealed.header.seq, type(effect.sealed.record).__name__)
                 case QueuePaper():
                     await self._store.queue_paper(effect)
-                case DropPaper():
-                    await self._store.drop_paper(effect)
                 case KeepPolicy():
                     await self._store.keep_policy(effect)
                     log.info("policy %d", effect.version)

@@ -16,7 +16,6 @@ import aiosqlite
 
 from device.core.effects import (
     Append,
-    DropPaper,
     KeepAck,
     KeepChange,
     KeepPackage,
@@ -80,10 +79,6 @@ class DeviceStore:
     async def queue_paper(self, effect: QueuePaper) -> None:
         """Commit a print job."""
         await self._commit(partial(_insert_paper, effect.job))
-
-    async def drop_paper(self, effect: DropPaper) -> None:
-        """Commit that a paper will not be printed."""
-        await self._commit(partial(_delete_paper, effect.job))
 
     async def keep_policy(self, effect: KeepPolicy) -> None:
         """Commit the policy in force."""
@@ -189,6 +184,8 @@ def _append(effect: Append, db: sqlite3.Connection) -> None:
             _set_state(effect.ended, PaperState.WAITING, db)
         else:
             _delete_paper(effect.ended, db)
+    for job in effect.dropped:
+        _delete_paper(job, db)
 
 
 def _insert_paper(job: PaperJob, db: sqlite3.Connection) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, assert_never
 from device.clock import Clock
 from device.core.effects import AskHead, FetchChanges, FetchPackages, Upload
 from device.core.events import (
+    PACKAGES,
     ChangesArrived,
     Event,
     FetchFailed,
@@ -362,7 +363,7 @@ def _lost(effect: NetworkEffect, sentence: str) -> Event:
         case Upload() | AskHead():
             return UploadLost(sentence=sentence)
         case FetchPackages():
-            return FetchFailed(what="packages", sentence=sentence)
+            return FetchFailed(what=PACKAGES, sentence=sentence)
         case FetchChanges():
             return FetchFailed(what=effect.route, sentence=sentence)
         case never:

@@ -235,8 +235,9 @@ async def close_day(hub: Hub, arguments: Arguments) -> Result:
 
 
 async def list_cases(hub: Hub, arguments: Arguments) -> Result:
-    """Open cases in words."""
-    rows = await hub.read(lambda connection: cashier.open_cases(connection, hub.books.unit))
+    """Open cases in words; with all, also those that are settled or settled themselves."""
+    only_open = not arguments.get("all")
+    rows = await hub.read(lambda connection: cashier.cases(connection, hub.books.unit, only_open=only_open))
     return {"cases": [_case(row) for row in rows]}
 
 

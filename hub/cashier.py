@@ -28,6 +28,7 @@ from protocol.records import (
 
 CASHIERS = ("cashier", "supervisor", "it")
 DECIDERS = ("supervisor",)
+OPEN = (case_file.c.for_person == 1, case_file.c.settled == 0)
 SHIFT_KINDS = (ShiftOpened.KIND, ShiftClosed.KIND)
 
 
@@ -209,8 +210,8 @@ def open_days(connection: Connection, books: Books) -> list[tuple[str, str]]:
     )
 
 
-def open_cases(connection: Connection, unit_code: str) -> list[dict[str, object]]:
-    """Cases a person still has to look at, the most money first."""
+def cases(connection: Connection, unit_code: str, *, only_open: bool = True) -> list[dict[str, object]]:
+    """Cases a person still has to look at, or all there are; the most money first."""
     query = (
         select(case_file, account.c.route)
         .join(
@@ -218,7 +219,7 @@ def open_cases(connection: Connection, unit_code: str) -> list[dict[str, object]
             (account.c.unit == case_file.c.unit) & (account.c.customer == case_file.c.customer),
             isouter=True,
         )
-        .where(case_file.c.unit == unit_code, case_file.c.for_person == 1, case_file.c.settled == 0)
+        .where(case_file.c.unit == unit_code, *(OPEN if only_open else ()))
         .order_by(func.abs(case_file.c.money_vnd).desc(), case_file.c.klass, case_file.c.key)
     )
     return [dict(row._mapping) for row in connection.execute(query)]

@@ -7,7 +7,9 @@ the sticker, never a credential.
 import base64
 import hmac
 import secrets
+from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -111,20 +113,29 @@ def _admit(connection: Connection, hub: Hub, claimed: Enrolment) -> Enrolled | N
     """Find the slot whose code made the proof; every other open slot counts a wrong try. None commits the tries."""
     unit_code = hub.books.unit
     proof_input = enrolment_proof_input(claimed.public_key, claimed.imei, claimed.nonce)
-    where = (slot.c.unit == unit_code, slot.c.device == 0, slot.c.tries < TRIES_MAX, slot.c.expires_ms > hub.clock())
+    where = (slot.c.unit == unit_code, slot.c.tries < TRIES_MAX, slot.c.expires_ms > hub.clock())
     for row in connection.execute(select(slot).where(*where).with_for_update()).all():
         if hmac.compare_digest(hmac.digest(row.code_key, proof_input, sha256), claimed.proof):
-            return _enter(connection, hub, claimed, row.slot, row.collector)
+            return _enter(connection, hub, claimed, row)
     connection.execute(update(slot).where(*where).values(tries=slot.c.tries + 1))
     return None
 
 
-def _enter(connection: Connection, hub: Hub, claimed: Enrolment, slot_no: int, collector: str) -> Enrolled:
+def _enter(connection: Connection, hub: Hub, claimed: Enrolment, found: Any) -> Enrolled:
+    """Give the slot away; to the key that has it already, again, since the first answer may have been lost."""
     unit_code = hub.books.unit
     kid = key_id(claimed.public_key)
     taken = select(handheld.c.device).where(handheld.c.unit == unit_code, handheld.c.kid == kid)
-    if connection.execute(taken).first() is not None or claimed.public_key == hub.home.key.public:
+    device = connection.execute(taken).scalar_one_or_none()
+    given = Enrolled(
+        device=device or 0, unit=unit_code, collector=found.collector, hub_key=hub.home.key.public
+    )
+    if device is not None and found.device == device:
+        return given
+    if device is not None or claimed.public_key == hub.home.key.public:
         raise RefusedError(RefusalCode.BAD_REQUEST, "this key is enrolled already")
+    if found.device != 0:
+        raise RefusedError(RefusalCode.BAD_CODE, "this code was used by another handheld: ask for a new one")
     last = connection.execute(select(func.max(handheld.c.device)).where(handheld.c.unit == unit_code)).scalar() or 0
     device = last + 1
     connection.execute(
@@ -134,7 +145,7 @@ def _enter(connection: Connection, hub: Hub, claimed: Enrolment, slot_no: int, c
             kid=kid,
             public_key=claimed.public_key,
             imei=str(claimed.imei),
-            collector=collector,
+            collector=found.collector,
             status=PENDING,
             seq=0,
             digest=NO_DIGEST,
@@ -146,9 +157,9 @@ def _enter(connection: Connection, hub: Hub, claimed: Enrolment, slot_no: int, c
         )
     )
     connection.execute(
-        update(slot).where(slot.c.unit == unit_code, slot.c.slot == slot_no).values(device=device, code_key=b"")
+        update(slot).where(slot.c.unit == unit_code, slot.c.slot == found.slot).values(device=device)
     )
-    return Enrolled(device=device, unit=unit_code, collector=collector, hub_key=hub.home.key.public)
+    return replace(given, device=device)
 
 
 async def confirm(hub: Hub, *, device: int, imei: str, by: str) -> None:
@@ -164,6 +175,8 @@ async def confirm(hub: Hub, *, device: int, imei: str, by: str) -> None:
         if row.imei != imei:
             raise OfficeError(f"handheld {device} says its IMEI is {row.imei}, not {imei}: do not confirm it")
         connection.execute(update(handheld).where(*where).values(status=ACTIVE))
+        used = (slot.c.unit == unit_code, slot.c.device == device)
+        connection.execute(update(slot).where(*used).values(code_key=b"", expires_ms=0))
         made = DeviceEnrolled(
             device=device, public_key=row.public_key, imei=Imei(row.imei), collector=row.collector, by=by
         )

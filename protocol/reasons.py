@@ -40,6 +40,9 @@ class Reason(StrEnum):
     PAPER_NOT_FOUND = "PAPER_NOT_FOUND"
     PRINT_UNDER_WAY = "PRINT_UNDER_WAY"
     NOTHING_TO_PRINT = "NOTHING_TO_PRINT"
+    INTENT_USED = "INTENT_USED"
+    DATE_INPUT = "DATE_INPUT"
+    CASH_INPUT = "CASH_INPUT"
 
 
 # code: (Vietnamese, English, how far it reaches, may a supervisor override it?)
@@ -139,6 +142,19 @@ REASONS: dict[Reason, tuple[str, str, Scope, bool]] = {
     ),
     Reason.PAPER_NOT_FOUND: ("Không có giấy này", "There is no such paper", Scope.THIS_ACTION, False),
     Reason.PRINT_UNDER_WAY: ("Đang in giấy này", "This paper is being printed", Scope.THIS_ACTION, False),
+    Reason.INTENT_USED: (
+        "Thao tác này đã dùng cho việc khác, hãy mở lại màn hình",
+        "This action was used for something else: open the screen again",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.DATE_INPUT: ("Ngày không hợp lệ", "There is no such date", Scope.THIS_ACTION, False),
+    Reason.CASH_INPUT: (
+        "Tổng tiền quá lớn, hãy đếm lại từng loại tiền",
+        "The sum is too large: count each note again",
+        Scope.THIS_ACTION,
+        False,
+    ),
     Reason.NOTHING_TO_PRINT: ("Chưa có gì để in", "There is nothing to print yet", Scope.THIS_ACTION, False),
 }
 

@@ -178,7 +178,8 @@ class CashCollected(HandheldRecord):
     """Money taken at the door.
 
     amount_vnd: the sum of the bills named, less `credit_vnd`, plus `rounding_vnd`.
-    bills: bill numbers settled, oldest first. bills_vnd: what each asked for, in the same order.
+    bills: bill numbers settled, oldest first. bills_vnd, bill_periods: what each asked for, and its period, in that
+    order.
     reading: digest of the ReadingTaken relied on for this period's bill; it freezes that bill.
     receipt_no: gapless per device; printed on paper; fixed before the first print.
     credit_vnd: money the hub had told of that was set against the bills. rounding_vnd: cash rounding, if the branch
@@ -192,6 +193,7 @@ class CashCollected(HandheldRecord):
     amount_vnd: VndPositive
     bills: Annotated[tuple[BillNo, ...], Items(1, OPEN_BILLS_MAX + 1)]
     bills_vnd: Annotated[tuple[VndPositive, ...], Items(1, OPEN_BILLS_MAX + 1)]
+    bill_periods: Annotated[tuple[PeriodText, ...], Items(1, OPEN_BILLS_MAX + 1)]
     receipt_no: Seq
     reading: Digest | None = None
     credit_vnd: VndPositive | None = None

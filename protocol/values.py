@@ -118,6 +118,14 @@ def days_between(earlier: str, later: str) -> int:
     return (date.fromisoformat(later) - date.fromisoformat(earlier)).days
 
 
+def is_date(text: str) -> bool:
+    """Whether text is a civil date that exists."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def day_after(day: str) -> str:
     """The next civil date."""
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()

@@ -7,11 +7,20 @@ from typing import Annotated
 
 import typer
 
+from simulator import demo
 from simulator import round as whole_round
 from simulator.sample import write_branch
 
 HELP = "A branch, simulated on the real hub and handhelds."
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
+
+
+@cli.command("demo")
+def demo_command(
+    once: Annotated[bool, typer.Option("--once", help="End after the story; 0 only if all is as it says")] = False,
+) -> None:
+    """One day of a small branch, told and checked."""
+    raise typer.Exit(asyncio.run(demo.run(once=once)))
 
 
 @cli.command("round")

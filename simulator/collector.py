@@ -130,7 +130,7 @@ class Collector:
         owed = any(bill_no == seen["bill_no"] for bill_no, _ in due["bills"])
         if visit.index is not None and visit.at_home and visit.pays_cash and owed and due["amount_vnd"] > 0:
             return await self.collect(visit.customer, due["amount_vnd"])
-        held = seen["hold"] is not None or visit.index is None
+        held = seen["hold"] in ("READING_BELOW_PREVIOUS", "CONSUMPTION_DROP") or visit.index is None
         await self.tap("PrintPaper", customer=visit.customer, kind="NOTICE" if held else "BILL_NOTICE")
         return 0
 

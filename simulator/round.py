@@ -164,12 +164,12 @@ async def _judge(work: Round, *, out: Path | None, expected: Path | None, delete
         return 1
     found = await branch.do("export")
     doubles = found["double_payments"]["cash_and_bank"]["customers"]
-    unavoidable = _unknowable(work.data, visits(work.data), bank_moments(work.data))
-    work.say(f"Paid twice, in cash and by transfer: {doubles} customers.")
-    work.say(f"Of the true double payments, no one could have known at the door of: {unavoidable}.")
+    blind, unavoidable = _doubles(work.data, visits(work.data), bank_moments(work.data))
+    work.say(f"Paid twice, in cash and by transfer: {doubles} customers in this round.")
+    work.say(f"By the truth: {blind} when handhelds and bank lines arrive late, {unavoidable} when both are on line.")
     lines = []
     if work.online and doubles != unavoidable:
-        lines.append(f"double payments: {doubles}, of which nobody could have known {unavoidable}")
+        lines.append(f"double payments: {doubles}, and only {unavoidable} could not have been known of")
     if expected is not None:
         lines += differences(found, json.loads(expected.read_text(encoding="utf-8")), online=work.online)
     if out is not None:
@@ -181,8 +181,8 @@ async def _judge(work: Round, *, out: Path | None, expected: Path | None, delete
     return 1 if lines else 0
 
 
-def _unknowable(data: Path, days: dict[str, list[Visit]], lines: list[BankMoment]) -> int:
-    """Double payers by the truth whose transfer came in after their door was reached; from the files alone."""
+def _doubles(data: Path, days: dict[str, list[Visit]], lines: list[BankMoment]) -> tuple[int, int]:
+    """Double payers by the truth, and those of them that no one could have known of when their door was reached."""
     reached: dict[str, int] = {}
     payers: set[str] = set()
     for day, found in days.items():
@@ -194,11 +194,13 @@ def _unknowable(data: Path, days: dict[str, list[Visit]], lines: list[BankMoment
                 reached[one.customer] = start_of_day_ms(day) + minute * MINUTE_MS
                 if one.at_home and one.pays_cash:
                     payers.add(one.customer)
-    doubles = {row["customer_ids"] for row in table(data, "bank_truth.csv") if row["kind"] == "double_with_cash"}
+    doubles = payers & {
+        row["customer_ids"] for row in table(data, "bank_truth.csv") if row["kind"] == "double_with_cash"
+    }
     late = {
         name for line in lines for name in line.customers if name in doubles and line.value_ms > reached.get(name, 0)
     }
-    return len(late & payers)
+    return len(doubles), len(late)
 
 
 def _delete_fact(database: Path, name: str) -> None:

@@ -32,23 +32,17 @@ class PaperJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Commit a record, and with it the job of its paper or the end of one."""
+    """Commit a record, and with it the job of its paper, the end of one, or the jobs that a void makes pointless."""
 
     sealed: Sealed
     queue: PaperJob | None = None
     ended: PaperJob | None = None
+    dropped: tuple[PaperJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePaper:
     """Commit a print job for a record that is there already."""
-
-    job: PaperJob
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropPaper:
-    """Commit that a waiting paper will not be printed: its collection was voided before anything came out."""
 
     job: PaperJob
 
@@ -145,7 +139,7 @@ class Answer:
     outcome: Done | Refused
 
 
-Durable = Append | QueuePaper | DropPaper | KeepPolicy | KeepPackage | KeepChange | KeepAck
+Durable = Append | QueuePaper | KeepPolicy | KeepPackage | KeepChange | KeepAck
 Visible = Print | Upload | AskHead | FetchPackages | FetchChanges | Answer
 Effect = Durable | Visible
 

@@ -53,9 +53,12 @@ class ChangesArrived:
     changes: Changes
 
 
+PACKAGES = ""  # No route has an empty name.
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailed:
-    """A download did not come through."""
+    """A download did not come through. what: PACKAGES, or the route whose changes were asked for."""
 
     what: str
     sentence: str

@@ -35,13 +35,16 @@ def paper_for(
     job: PaperJob,
     about: Sealed,
     *,
+    reading: Sealed | None,
     work: StopWork | None,
     policy: Policy,
     device: int,
     day: ShiftWork | None,
     unsent: int,
 ) -> Document:
-    """The paper of a job. about: the record it shows. work: its stop; day: for a day slip."""
+    """The paper of a job. about: the record it shows. reading: what a receipt relied on. work: its stop. day: for a
+    slip.
+    """
     head = _head(job, about, policy, device)
     if job.kind is PaperKind.DAY_SLIP:
         assert day is not None
@@ -59,7 +62,7 @@ def paper_for(
     customer = _customer(work)
     if job.kind is PaperKind.RECEIPT:
         assert isinstance(about.record, CashCollected)
-        return _receipt(head, customer, work, about.record)
+        return _receipt(head, customer, work, about.record, reading)
     if job.kind is PaperKind.BILL_NOTICE:
         return _bill_notice(head, customer, work, about, policy)
     return _notice(head, customer, work, about, policy)
@@ -117,20 +120,19 @@ def _notice(
     )
 
 
-def _receipt(head: PaperHead, customer: PaperCustomer, work: StopWork, record: CashCollected) -> Document:
-    bills = dict(zip(record.bills, record.bills_vnd, strict=True))
-    periods = {bill.bill_no: bill.period for bill in work.stop.arrears}
-    if work.told is not None:
-        periods |= {bill.bill_no: bill.period for bill in work.told.open_bills}
-    periods[work.bill_no] = work.package.period
-    pays_current = work.bill_no in bills
+def _receipt(
+    head: PaperHead, customer: PaperCustomer, work: StopWork, record: CashCollected, reading: Sealed | None
+) -> Document:
+    """What the record says, and the reading it named: a package that comes later changes nothing on a reprint."""
+    taken = reading.record if reading is not None else None
+    assert taken is None or isinstance(taken, ReadingTaken)
     return receipt(
         head,
         customer,
-        _reading(work, work.taken) if pays_current and work.taken is not None else None,
-        work.bill() if pays_current else None,
-        period=work.package.period,
-        settled=tuple((periods[bill_no], bill_no, amount) for bill_no, amount in bills.items()),
+        _reading(work, reading) if reading is not None else None,
+        taken.bill if taken is not None else None,
+        period=record.period,
+        settled=tuple(zip(record.bill_periods, record.bills, record.bills_vnd, strict=True)),
         credit_vnd=record.credit_vnd or 0,
         rounding_vnd=record.rounding_vnd or 0,
         amount_vnd=record.amount_vnd,

@@ -17,7 +17,6 @@ from device.core.effects import (
     Answer,
     Append,
     Done,
-    DropPaper,
     Effect,
     FetchChanges,
     FetchPackages,
@@ -33,6 +32,7 @@ from device.core.effects import (
     Refused,
     in_order,
 )
+from device.core.events import PACKAGES
 from device.core.memory import Identity, Memory
 from device.core.outbox import Outbox
 from device.core.papers import paper_for
@@ -43,6 +43,7 @@ from protocol.chain import NO_DIGEST, digest
 from protocol.codec import CodecError, FieldError
 from protocol.envelope import EnvelopeError, SignatureError
 from protocol.facts import Reading
+from protocol.fields import VND_MAX
 from protocol.package import open_package, open_policy
 from protocol.readings import READING_CODES, ReadingInputError, Use, use_m3
 from protocol.reasons import Reason
@@ -65,10 +66,19 @@ from protocol.records import (
 from protocol.rules import hold, warnings
 from protocol.sealed import Sealed, seal_record
 from protocol.tariff import TariffError, compute_bill, versions_for
-from protocol.values import ClockEvidence, ClockSource, Fix, Instant, NoFix, days_between, local_date
+from protocol.values import ClockEvidence, ClockSource, Fix, Instant, NoFix, days_between, is_date, local_date
 from protocol.wire import Changes, open_ack
 
 CASH = "TT"
+MADE_BY: dict[type[c.Recorded], type[HandheldRecord]] = {
+    c.OpenShift: ShiftOpened,
+    c.TakeReading: ReadingTaken,
+    c.SkipReading: ReadingSkipped,
+    c.Collect: CashCollected,
+    c.VoidCollection: CollectionVoided,
+    c.CountCash: CashCounted,
+    c.CloseShift: ShiftClosed,
+}
 
 Input = c.Command | e.Event
 
@@ -121,7 +131,7 @@ class CollectorSession:
                 self.outbox.hurry()
                 return (Answer(outcome=Done()),)
             case c.DownloadRoute():
-                return (*self._fetch("packages", FetchPackages()), Answer(outcome=Done()))
+                return (*self._fetch(PACKAGES, FetchPackages()), Answer(outcome=Done()))
             case c.OpenShift() | c.TakeReading() | c.SkipReading() | c.Collect():
                 return self._recorded(given, now)
             case c.VoidCollection() | c.CountCash() | c.CloseShift():
@@ -159,6 +169,8 @@ class CollectorSession:
     def _recorded(self, given: c.Recorded, now: Instant) -> tuple[Effect, ...]:
         """One intent, one record: the same intent again is answered with the record it made."""
         if (before := self.work.by_intent.get(given.intent)) is not None:
+            if not isinstance(before.record, MADE_BY[type(given)]):
+                return _no(Reason.INTENT_USED)
             return (Answer(outcome=Done(sealed=before, again=True)),)
         match given:
             case c.OpenShift():
@@ -188,9 +200,12 @@ class CollectorSession:
         package = max(mine, key=lambda one: one.period)
         if package.expires_ms < now.wall_ms:
             return _no(Reason.PACKAGE_EXPIRED)
+        business_date = command.business_date or local_date(now.wall_ms)
+        if not is_date(business_date):
+            return _no(Reason.DATE_INPUT)
         record = ShiftOpened(
             period=package.period,
-            business_date=command.business_date or local_date(now.wall_ms),
+            business_date=business_date,
             software=self.identity.software,
         )
         ref = PackageRef(package.route, package.version)
@@ -309,6 +324,7 @@ class CollectorSession:
             amount_vnd=due.amount_vnd,
             bills=tuple(bill.bill_no for bill in due.bills),
             bills_vnd=tuple(bill.amount_vnd for bill in due.bills),
+            bill_periods=tuple(bill.period for bill in due.bills),
             receipt_no=self.work.receipt_no + 1,
             reading=self._reading_relied_on(work) if pays_current else None,
             credit_vnd=due.credit_vnd or None,
@@ -351,16 +367,19 @@ class CollectorSession:
         sealed = self._make(record, evidence.package, command.intent, now)
         for job in jobs:
             del self.work.papers[job]
-        return (Append(sealed=sealed), *(DropPaper(job=job) for job in jobs), Answer(outcome=Done(sealed=sealed)))
+        return (Append(sealed=sealed, dropped=tuple(jobs)), Answer(outcome=Done(sealed=sealed)))
 
     def _count_cash(self, command: c.CountCash, now: Instant) -> tuple[Effect, ...]:
         if self.work.shift is None or not self.work.shift.is_open:
             return _no(Reason.NO_OPEN_SHIFT)
+        total_vnd = sum(note.value_vnd * note.pieces for note in command.notes)
+        if total_vnd > VND_MAX:
+            return _no(Reason.CASH_INPUT)
         record = CashCounted(
             period=self.work.shift.period,
             business_date=self.work.shift.business_date,
             notes=command.notes,
-            total_vnd=sum(note.value_vnd * note.pieces for note in command.notes),
+            total_vnd=total_vnd,
         )
         return self._done(self._make(record, self.work.shift.package, command.intent, now))
 
@@ -397,6 +416,8 @@ class CollectorSession:
                 one = self.work.collection(command.receipt_no or 0)
                 if one is None or one.record.customer != command.customer:
                     return Reason.PAPER_NOT_FOUND
+                if command.customer not in self.work.stops:
+                    return Reason.CUSTOMER_NOT_ON_ROUTE
                 return Reason.ALREADY_VOIDED if one.voided else one.sealed.digest
             case PaperKind.DAY_SLIP:
                 closed = [one for one in self.work.records if isinstance(one.record, ShiftClosed)]
@@ -460,7 +481,7 @@ class CollectorSession:
 
     def _packages_arrived(self, event: e.PackagesArrived, now: Instant) -> tuple[Effect, ...]:
         """Keep what is newer, after all of it has been verified; one bad message keeps nothing."""
-        self._fetching.discard("packages")
+        self._fetching.discard(PACKAGES)
         key = self.identity.hub_key
         try:
             policy = open_policy(event.packages.policy, key)
@@ -542,10 +563,22 @@ class CollectorSession:
         about = self.work.by_digest[job.about]
         work = self.work.stops.get(job.customer) if job.customer is not None else None
         document = paper_for(
-            job, about, work=work, policy=self.work.policy, device=self.identity.device, day=self._day_of(about),
+            job,
+            about,
+            reading=self._reading_of(about),
+            work=work,
+            policy=self.work.policy,
+            device=self.identity.device,
+            day=self._day_of(about),
             unsent=self.outbox.unsent,
-        )  # fmt: skip
+        )
         return Print(job=job, document=document)
+
+    def _reading_of(self, about: Sealed) -> Sealed | None:
+        """The reading a receipt relied on, if it was made here."""
+        record = about.record
+        named = record.reading if isinstance(record, CashCollected) else None
+        return self.work.by_digest.get(named) if named is not None else None
 
     def _day_of(self, about: Sealed) -> ShiftWork | None:
         if isinstance(about.record, ShiftClosed) and about.header.evidence is not None:
