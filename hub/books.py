@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.days import DayState, fold_day
-from hub.core.fold import HUB, AccountBase, AccountState, Fact, fold
+from hub.core.fold import HUB, AccountBase, AccountState, Close, Fact, fold, fold_stranger
 from hub.core.handhelds import HandheldState, of_chain, quarantine
 from hub.core.ledger import JournalEntry, credited
 from hub.store import folded
@@ -172,6 +172,8 @@ class Books:
                 folded.account_values(self.unit, state, base.stop, known.route, known.branch, version)
             )
             post(folded.account_subject(state.customer), state.entries, state.cases)
+        for name, entries, strange in self.strangers(connection, touched.customers):
+            post(folded.account_subject(name), entries, strange)
         for collector, day in sorted(touched.days):
             day_state = self.fold_day(connection, collector, day)
             post(folded.day_subject(collector, day), day_state.entries, day_state.cases)
@@ -186,17 +188,35 @@ class Books:
     def fold_accounts(
         self, connection: Connection, customers: Iterable[str]
     ) -> Iterable[tuple[CustomerBase, AccountState]]:
-        """Fold some customers, in order. A customer that no extract has named yet has no account to fold."""
+        """Fold some customers, in order. Strangers to every extract are left out: see `strangers`."""
         names = sorted(customers)
         bases = self.bases(connection, names)
         for part in batches(names, IN_MAX):
             facts = facts_of_customers(connection, self.unit, part, self.parsed)
-            collectors = {one.collector for found in facts.values() for one in found if one.collector}
-            since = min((one.day for found in facts.values() for one in found), default="")
-            closes = closes_of(connection, self.unit, collectors, since) if collectors else []
+            closes = self._closes(connection, facts.values())
             for name in part:
                 if (known := bases.get(name)) is not None:
                     yield known, fold(known.base, facts.get(name, []), closes)
+
+    def strangers(
+        self, connection: Connection, customers: Iterable[str]
+    ) -> Iterable[tuple[str, list[JournalEntry], list[Case]]]:
+        """Books of those customers that no extract has named."""
+        names = sorted(customers)
+        unknown = set(names) - self.bases(connection, names).keys()
+        if not unknown:
+            return
+        facts = facts_of_customers(connection, self.unit, unknown, self.parsed)
+        closes = self._closes(connection, facts.values())
+        for name in sorted(facts):
+            yield name, *fold_stranger(name, facts[name], closes)
+
+    def _closes(self, connection: Connection, facts: Iterable[list[Fact]]) -> list[Close]:
+        """Cuts of the collectors that appear in some facts."""
+        named = [one for found in facts for one in found]
+        collectors = {one.collector for one in named if one.collector}
+        since = min((one.day for one in named), default="")
+        return closes_of(connection, self.unit, collectors, since) if collectors else []
 
     def fold_day(self, connection: Connection, collector: str, day: str) -> DayState:
         """Fold one collector's date."""

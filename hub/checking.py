@@ -174,6 +174,12 @@ def _accounts(connection: Connection, books: Books) -> Iterator[str]:
     names = connection.execute(select(customer.c.customer).where(customer.c.unit == books.unit)).scalars().all()
     for known, state in books.fold_accounts(connection, names):
         yield from _account(connection, books, known, state)
+    named = select(fact.c.customer).where(fact.c.unit == books.unit, fact.c.customer != "").distinct()
+    unnamed = set(connection.execute(named).scalars()) - set(names)
+    for name, entries, cases in books.strangers(connection, unnamed):
+        subject = folded.account_subject(name)
+        yield from _compare(connection, books, ledger, subject, folded.ledger_values(books.unit, subject, entries))
+        yield from _compare(connection, books, case_file, subject, folded.case_values(books.unit, subject, cases))
     stored = select(account.c.customer).where(account.c.unit == books.unit)
     for name in sorted(set(connection.execute(stored).scalars()) - set(names)):
         yield f"account {name} belongs to nobody"

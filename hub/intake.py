@@ -145,7 +145,7 @@ class Intake:
             .with_for_update()
         ).one()
         tip = Tip(row.seq, row.digest)
-        known = self._known(connection, device, tip, found)
+        known = self._known(connection, device, tip, found, forked=row.fork_from > 0)
         counted: dict[ConflictClass, int] = {}
         fresh: list[Arrival] = []
         last: Arrival | None = None
@@ -185,11 +185,11 @@ class Intake:
         return Taken(ack=ack, head=Head(seq=head.seq, digest=head.digest), refused=refused, counted=counted)
 
     def _known(
-        self, connection: Connection, device: int, tip: Tip, found: list[Arrival]
+        self, connection: Connection, device: int, tip: Tip, found: list[Arrival], *, forked: bool
     ) -> dict[int, set[bytes]]:
         """What the hub has around the positions of an upload; the usual next upload asks the database nothing."""
         seqs = [one.position.seq for one in found]
-        if min(seqs) == tip.seq + 1:
+        if min(seqs) == tip.seq + 1 and not forked:
             return {tip.seq: {tip.digest}}
         known = known_digests(connection, self._books.unit, device, min(seqs) - 1, max(seqs))
         known.setdefault(0, set()).add(NO_DIGEST)
@@ -230,13 +230,13 @@ class Intake:
             parent = days.get((seq - 1, prev))
             if parent is None:
                 parent = day_at(connection, unit_code, device, seq - 1, prev)
-            day = days[seq, one.digest] = business_day(one.record, parent)
-            at_ms, order = 0, 0
+            order = 0
             if one.header is not None:
-                at_ms = order = one.header.at_ms
+                order = one.header.at_ms
                 evidence = one.header.evidence
                 if evidence is not None and (bounds := limits.get(evidence.package)) is not None:
-                    order = min(max(at_ms, bounds[0]), bounds[1])
+                    order = min(max(order, bounds[0]), bounds[1])
+            day = days[seq, one.digest] = business_day(one.record, parent, order)
             rows.append(
                 NewFact(
                     device=device,

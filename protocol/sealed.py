@@ -13,6 +13,7 @@ from protocol.chain import Tip, digest
 from protocol.codec import FieldError, Wire
 from protocol.envelope import Purpose, SigningKey, seal
 from protocol.fields import Bytes, CustomerId, Digest, Millis, PeriodText, Text
+from protocol.meaning import require_meaning
 from protocol.records import (
     HUB_KINDS,
     RECORD_KINDS,
@@ -123,7 +124,9 @@ def parse(value: Wire) -> tuple[Header, Record]:
             raise UnreadableError(f"kind {place.kind} is not known here")
         if unknown := value.keys() - _KEYS[cls]:
             raise FieldError("record", f"key {min(unknown)} does not belong to {cls.__name__}")
-        return _header(value, place, cls), _record(value, cls)
+        record = _record(value, cls)
+        require_meaning(record)
+        return _header(value, place, cls), record
     except FieldError as error:
         raise UnreadableError(str(error)) from error
 

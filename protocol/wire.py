@@ -122,13 +122,14 @@ class RequestClaim:
 class StopChange:
     """What the hub holds of one customer now. reading: the digest that made this period's bill, if one has.
 
-    open_bills: still unpaid, this period's included, oldest first.
+    open_bills: still unpaid, this period's included, oldest first. settled_vnd: what is paid of this period's bill.
     """
 
     customer: CustomerId
     credit_vnd: Vnd
     payment_method: Code
     open_bills: Annotated[tuple[OpenBill, ...], Items(0, OPEN_BILLS_MAX + 1)]
+    settled_vnd: Vnd
     reading: Digest | None = None
 
 

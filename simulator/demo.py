@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from protocol.values import start_of_day_ms
-from protocol.words import date_text, vnd
+from protocol.words import date_text, percent, vnd
 from simulator.branch import SUPERVISOR, Branch
 from simulator.clock import ClockFile
 from simulator.collector import Collector
@@ -127,7 +127,7 @@ class Story:
         state = await collector.state()
         done = state["progress"]
         network = "có mạng" if collector.network.is_up else "mất mạng"
-        text = f"ghi {done['read_per_myriad'] / 100:.1f} %  thu {done['collect_per_myriad'] / 100:.1f} %"
+        text = f"ghi {percent(done['read'], done['stops'])}  thu {percent(done['cash_paid'], done['cash_customers'])}"
         progress.update(bar, advance=1, total=len(found), state=f"{text}  {network}, chờ gửi {state['unsent']}")
 
     async def note_absent(self, collector: Collector, visit: Visit) -> None:

@@ -83,6 +83,7 @@ class Outbox:
         """The hub said no. Nothing is dropped; where it says what it has, sending goes on from there."""
         self._under_way = False
         self._failures += 1
+        self._ask_head = False  # A hub that knows another history of this handheld must still get this one.
         self.trouble = sentence
         if code == RefusalCode.GAP and have_seq is not None and have_seq < self.head:
             self.acked = have_seq  # Also backwards: a hub restored from a backup asks for what it lost.

@@ -142,16 +142,13 @@ class StopWork:
         bill = self.bill()
         if bill is None or bill.total_vnd == 0 or self.bill_no in self._paid_here():
             return []
-        amount_vnd = bill.total_vnd
-        reading_digest = self.taken.digest if self.taken is not None else None
-        if self.told is not None and self.told.reading is not None and self.told.reading == reading_digest:
-            amount_vnd = next((b.amount_vnd for b in self.told.open_bills if b.bill_no == self.bill_no), 0)
-        elif self.taken is None and self.stop.known is not None:
-            open_vnd = self.stop.known.open_vnd or 0
-            if self.told is not None and self.told.reading == self.stop.known.digest:
-                open_vnd = next((b.amount_vnd for b in self.told.open_bills if b.bill_no == self.bill_no), 0)
-            amount_vnd = open_vnd
-        if amount_vnd == 0:
+        settled_vnd = 0
+        if self.told is not None:
+            settled_vnd = self.told.settled_vnd  # Also where another reading made the hub's bill: paid is paid.
+        elif self.stop.known is not None and self.stop.known.bill is not None:
+            settled_vnd = self.stop.known.bill.total_vnd - (self.stop.known.open_vnd or 0)
+        amount_vnd = bill.total_vnd - settled_vnd
+        if amount_vnd <= 0:
             return []
         return [OpenBill(bill_no=self.bill_no, period=self.package.period, amount_vnd=amount_vnd)]
 

@@ -32,6 +32,7 @@ class ConflictClass(Enum):
     CASH_SHORT_OR_OVER = "cash-short-or-over"
     RECEIPT_MISSING = "receipt-missing"
     BANK_UNMATCHED = "bank-unmatched"
+    UNKNOWN_CUSTOMER = "unknown-customer"
 
 
 class Conflict(NamedTuple):
@@ -142,6 +143,14 @@ CONFLICTS: dict[ConflictClass, Conflict] = {
     ConflictClass.BANK_UNMATCHED: Conflict(
         ("Tiền ngân hàng chưa rõ của khách hàng nào", "Bank money matched to nobody"),
         ("Treo ở tài khoản chờ xử lý", "Waits in suspense"),
+        for_person=True,
+    ),
+    ConflictClass.UNKNOWN_CUSTOMER: Conflict(
+        ("Khách hàng không có trong dữ liệu", "Customer that no extract has named"),
+        (
+            "Tiền mặt vẫn tính nợ nhân viên, treo ở tài khoản chờ xử lý",
+            "The cash is owed by its collector and waits in suspense",
+        ),
         for_person=True,
     ),
 }

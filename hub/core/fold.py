@@ -32,7 +32,7 @@ from protocol.records import (
     SupervisorDecided,
 )
 from protocol.rules import hold, holds_alone
-from protocol.tariff import Bill, Tariff, compute_bill
+from protocol.tariff import Bill, Tariff, TariffError, compute_bill
 from protocol.values import day_after, local_date
 
 HUB = 0  # Device number of the hub's own chain.
@@ -160,6 +160,48 @@ def fold(base: AccountBase, facts: Sequence[Fact], closes: Sequence[Close]) -> A
     """State, ledger lines and cases of one account. closes: of the collectors that appear in the facts."""
     ordered = sorted(facts, key=lambda fact: fact.order)
     return _Fold(base, ordered, closes).run()
+
+
+def posting_day(fact: Fact, collector: str, closes: Sequence[Close]) -> str:
+    """The first date of a collector, from the fact's own on, that was not closed before the fact."""
+    day = fact.day
+    while any(
+        close.collector == collector and close.day == day and not close.covers(fact.device, fact.seq)
+        for close in closes
+    ):
+        day = day_after(day)
+    return day
+
+
+def fold_stranger(
+    customer: str, facts: Sequence[Fact], closes: Sequence[Close]
+) -> tuple[list[JournalEntry], list[Case]]:
+    """Books of a customer that no extract has named: cash is owed all the same, its credit waits in suspense."""
+    entries: list[JournalEntry] = []
+    cases: list[Case] = []
+    for fact in sorted(facts, key=lambda one: one.order):
+        money_vnd = 0
+        if isinstance(fact.record, CashCollected):
+            money_vnd = fact.record.amount_vnd
+            lines = collected(fact.record, fact.collector, quarantined=True)
+            day = posting_day(fact, fact.collector, closes)
+            entries.append(JournalEntry(fact.device, fact.seq, fact.digest, day, lines))
+        if isinstance(fact.record, CashCollected | CollectionVoided | ReadingTaken):
+            cases.append(
+                Case(
+                    klass=ConflictClass.UNKNOWN_CUSTOMER,
+                    facts=(fact.digest,),
+                    customer=customer,
+                    collector=fact.collector,
+                    device=fact.device,
+                    seq=fact.seq,
+                    day=fact.day,
+                    period=fact.record.period,
+                    money_vnd=money_vnd,
+                    for_person=True,
+                )
+            )
+    return entries, cases
 
 
 class _Fold:
@@ -328,7 +370,7 @@ class _Fold:
             detail = f"{record.previous_index} → {record.index}"
             self._case(ConflictClass.READING_BELOW_PREVIOUS, now.taken, for_person=True, detail=detail)
         if record.bill is not None:
-            ours = self._our_bill(now.period, record, local_date(now.taken.ord))
+            ours = self._price_vnd(record.use_m3, now.period, local_date(now.taken.ord))
             if ours != record.bill.total_vnd:
                 detail = f"{record.bill.total_vnd} / {ours}"
                 money = record.bill.total_vnd - ours
@@ -336,38 +378,33 @@ class _Fold:
                     ConflictClass.BILL_DIFFERS, now.taken, for_person=True, money_vnd=money, detail=detail
                 )
 
-    def _our_bill(self, period: str, record: ReadingTaken, reading_date: str) -> int:
+    def _price_vnd(self, m3: int, period: str, reading_date: str) -> int:
+        """What the hub's tariff makes of a use; 0 where it has no price, which is then seen as a difference."""
         stop = self.base.stop
-        bill = compute_bill(
-            record.use_m3,
-            self.base.tariff,
-            area=stop.area,
-            group=stop.category,
-            period=period,
-            from_date=stop.history[-1].reading_date,
-            to_date=reading_date,
-            persons=stop.persons,
-        )
+        try:
+            bill = compute_bill(
+                m3,
+                self.base.tariff,
+                area=stop.area,
+                group=stop.category,
+                period=period,
+                from_date=stop.history[-1].reading_date,
+                to_date=reading_date,
+                persons=stop.persons,
+            )
+        except TariffError:
+            return 0
         return bill.total_vnd
 
     def _estimate(self) -> None:
         """What an unread meter will be billed when the period closes: the mean of the three last periods, half up."""
-        state, stop = self.state, self.base.stop
+        state = self.state
         if state.period.taken is not None:
             return
-        state.estimate_m3 = estimate_m3([past.use_m3 for past in stop.history])
-        reading_date = local_date(state.period.skipped.ord) if state.period.skipped else f"{self.base.period}-15"
-        bill = compute_bill(
-            state.estimate_m3,
-            self.base.tariff,
-            area=stop.area,
-            group=stop.category,
-            period=self.base.period,
-            from_date=stop.history[-1].reading_date,
-            to_date=reading_date,
-            persons=stop.persons,
-        )
-        state.estimate_vnd = bill.total_vnd
+        state.estimate_m3 = estimate_m3([past.use_m3 for past in self.base.stop.history])
+        skipped = state.period.skipped
+        reading_date = local_date(skipped.ord) if skipped is not None else f"{self.base.period}-15"
+        state.estimate_vnd = self._price_vnd(state.estimate_m3, self.base.period, reading_date)
 
     def _rule_reading(self) -> Reading | None:
         taken = self.state.period.taken
@@ -473,15 +510,7 @@ class _Fold:
     # Cuts and cases.
 
     def _posting_day(self, fact: Fact) -> str:
-        """The first date of the collector, from the fact's own on, that was not closed before the fact."""
-        day = fact.day
-        collector = self._owner(fact)
-        while any(
-            close.collector == collector and close.day == day and not close.covers(fact.device, fact.seq)
-            for close in self.closes
-        ):
-            day = day_after(day)
-        return day
+        return posting_day(fact, self._owner(fact), self.closes)
 
     def _owner(self, fact: Fact) -> str:
         """Collector whose day a posting belongs to; a returned paper belongs to who collected."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from hub.core.conflicts import Case, ConflictClass
 from protocol.records import CashCollected, Record, ShiftOpened
+from protocol.values import local_date
 
 
 class ChainLink(NamedTuple):
@@ -112,6 +113,8 @@ def quarantine(
     return frozenset(link.digest for link in links if link.seq >= fork_from and link.digest not in free)
 
 
-def business_day(record: Record | None, parent_day: str) -> str:
-    """Business date of a record: of its shift, which the chain before it opened."""
-    return record.business_date if isinstance(record, ShiftOpened) else parent_day
+def business_day(record: Record | None, parent_day: str, order_ms: int) -> str:
+    """Business date of a record: of its shift, which the chain before it opened; before any shift, its own date."""
+    if isinstance(record, ShiftOpened):
+        return record.business_date
+    return parent_day or local_date(order_ms)

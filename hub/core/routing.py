@@ -126,9 +126,10 @@ def stop_of(customer: CustomerLike, history: Sequence[HistoryLike], arrears: Seq
 
 def change_of(state: AccountState, payment_method: str) -> StopChange:
     """What a handheld should know of an account now."""
-    taken = state.period.taken
+    taken, current = state.period.taken, state.current
     return StopChange(
         customer=state.customer,
+        settled_vnd=current.total_vnd - current.open_vnd if current is not None else 0,
         credit_vnd=state.credit_vnd,
         payment_method=payment_method,
         open_bills=state.open_bills(),

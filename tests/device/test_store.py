@@ -14,7 +14,6 @@ import pytest
 from device.core.commands import Collect, OpenShift, TakeReading
 from device.core.effects import (
     Append,
-    DropPaper,
     KeepAck,
     KeepChange,
     KeepPackage,
@@ -155,7 +154,7 @@ async def test_a_reprint_is_queued_and_a_dropped_paper_is_gone(store: DeviceStor
     await store.append(Append(sealed=first))
     await store.queue_paper(QueuePaper(job=job_of(first, 2)))
     assert [job.print_no for job, _ in (await store.load()).papers] == [2]
-    await store.drop_paper(DropPaper(job=job_of(first, 2)))
+    await store.append(Append(sealed=next_record(first.tip), dropped=(job_of(first, 2),)))
     assert (await store.load()).papers == ()
 
 
@@ -189,7 +188,7 @@ async def test_a_print_job_that_is_not_there_cannot_start_end_or_be_dropped(stor
     with pytest.raises(StoreError, match="no such print job"):
         await store.mark_started(job_of(first))
     with pytest.raises(StoreError, match="no such print job"):
-        await store.drop_paper(DropPaper(job=job_of(first)))
+        await store.append(Append(sealed=next_record(first.tip), dropped=(job_of(first),)))
     with pytest.raises(StoreError, match="no such print job"):
         await store.append(end_of(job_of(first), PrintOutcome.PRINTED, first.tip))
     assert len((await store.load()).messages) == 1

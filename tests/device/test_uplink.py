@@ -11,6 +11,7 @@ from aiohttp import web
 
 from device.core.effects import AskHead, FetchChanges, FetchPackages, Upload
 from device.core.events import (
+    PACKAGES,
     ChangesArrived,
     FetchFailed,
     PackagesArrived,
@@ -247,7 +248,7 @@ async def test_whatever_is_no_answer_of_the_hub_is_no_news(hub: SmallHub, answer
             event = await uplink.perform(effect)
             if effect in FETCHES:
                 assert isinstance(event, FetchFailed)
-                assert event.what == (effect.route if isinstance(effect, FetchChanges) else "packages")
+                assert event.what == (effect.route if isinstance(effect, FetchChanges) else PACKAGES)
             else:
                 assert isinstance(event, UploadLost)
             assert event.sentence
@@ -287,7 +288,7 @@ async def test_a_refusal_brings_what_the_hub_has(hub: SmallHub) -> None:
     async with uplink_to(hub.url, chain(1)) as uplink:
         event = await uplink.perform(Upload(from_seq=1, to_seq=1))
         assert event == UploadRefused(code="gap", sentence="made up: gap", have_seq=17, ack=None)
-        assert await uplink.perform(FetchPackages()) == FetchFailed(what="packages", sentence="made up: gap")
+        assert await uplink.perform(FetchPackages()) == FetchFailed(what=PACKAGES, sentence="made up: gap")
 
 
 @pytest.mark.parametrize("off_ms", [-400_000, 400_000, 10**10])
