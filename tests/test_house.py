@@ -45,15 +45,21 @@ WORLD = (
 # (file, name): why a pure file may name it all the same.
 INJECTED: Mapping[tuple[str, str], str] = {
     ("device/core/outbox.py", "random.Random"): "the type of the jitter that the shell hands in",
+    ("device/core/session.py", "random.Random"): "hands the jitter on to the outbox",
 }
 
 # file: why it is the last line of defence, where even the unforeseen must end in a log line and an answer.
-LAST_DEFENCES: Mapping[str, str] = {}
+LAST_DEFENCES: Mapping[str, str] = {
+    "device/app.py": "a decision or effect that raised leaves the session ahead of its store: the process ends in a log line",
+    "device/uplink.py": "an uplink that stops is money unseen: the unforeseen ends in a log line and an UploadLost",
+}
 
 MAX_FILE_LINES = 700
 MAX_FUNCTION_LINES = 60
 # "file" or "file::function": why it is data only, so that its length costs the reader nothing.
-DATA_ONLY: Mapping[str, str] = {}
+DATA_ONLY: Mapping[str, str] = {
+    "hub/store/migrations/versions/0001_first_tables.py::upgrade": "the first tables, one after the other",
+}
 
 # Folders whose Python is run by another program, by file and not by import: why.
 RUN_BY_FILE: Mapping[str, str] = {
