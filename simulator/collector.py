@@ -11,7 +11,7 @@ from simulator.branch import Branch
 from simulator.clock import ClockFile
 from simulator.network import Network
 from simulator.processes import JsonDoor, Process, run_once
-from simulator.purses import Bag, notes_for, worth_vnd
+from simulator.purses import Purse, worth_vnd
 from simulator.truth import Visit
 
 SEND_SECONDS = 120
@@ -33,7 +33,7 @@ class Collector:
     clock: ClockFile
     online: bool = False
     door: JsonDoor = field(default_factory=lambda: JsonDoor(""))
-    bag: Bag = field(default_factory=Bag)
+    bag: Purse = field(default_factory=Purse)
     visited: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
@@ -147,15 +147,15 @@ class Collector:
         return answer
 
     async def collect(self, customer: str, amount_vnd: int) -> int:
-        """Ask for the amount, take the notes. The notes move only once the handheld has its record."""
+        """Ask for the amount; notes move only once the handheld has its record."""
         await self.record("Collect", customer=customer, amount_vnd=amount_vnd)
-        self.bag.take(notes_for(amount_vnd))
+        Purse.ready_for(amount_vnd).pay(amount_vnd, self.bag)
         return amount_vnd
 
     async def void(self, receipt_no: int, amount_vnd: int, reason: str = "WRONG_CUSTOMER") -> None:
         """Take a collection back: the record first, then the notes go back to the customer."""
         await self.record("VoidCollection", receipt_no=receipt_no, reason=reason)
-        self.bag.give_back(amount_vnd)
+        Purse().put(self.bag.hand_over(amount_vnd))
 
     async def close_day(self) -> None:
         """Count the bag, close the shift, print the day slip."""

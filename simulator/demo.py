@@ -263,7 +263,7 @@ class Story:
         for collector in (first, second):
             await collector.close_day()
             await collector.send_all()
-        first.bag.lose(LOST_VND)
+        first.bag.hand_over(LOST_VND)
         self.tell(f"Trên đường về, {vnd(LOST_VND)} rơi khỏi túi của An.")
         received = {code: await one.hand_in(self.branch, self.day) for code, one in self.collectors.items()}
         for code, _ in PEOPLE:

@@ -362,7 +362,7 @@ BITES: Mapping[SourceRule, str] = {
         device/core/outbox.py            -    from random import Random
         device/core/outbox.py            2,3  from random import Random | Random(1) | import random
         device/core/outbox.py            1    from random import choice
-        device/core/session.py           1    from random import Random""",
+        device/core/stops.py             1    from random import Random""",
     blind_handlers: """
         hub/a.py  2  try: f() | except Exception: g()
         hub/a.py  2  try: f() | except (KeyError, builtins.BaseException) as error: raise
