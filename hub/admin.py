@@ -167,7 +167,9 @@ async def receive_cash(hub: Hub, arguments: Arguments) -> Result:
     notes = arguments.get("notes")
     if not isinstance(notes, Mapping):
         raise AdminError("notes must name values and pieces")
-    counted = [Denomination(int(value), int(pieces)) for value, pieces in notes.items() if int(pieces)]
+    if not all(type(pieces) is int for pieces in notes.values()):
+        raise AdminError("notes must name values and pieces")
+    counted = [Denomination(int(value), pieces) for value, pieces in notes.items() if pieces]
     intent = arguments.get("intent")
     amount = await cashier.receive_cash(
         hub,

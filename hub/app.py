@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert
 from hub.books import Books, Touched
 from hub.checkpoints import chosen_checkpoint
 from hub.clock import Clock, chosen_clock
-from hub.core.fold import Fact
+from hub.core.account import Fact
 from hub.home import Home, create_home, open_home
 from hub.intake import Intake
 from hub.store.database import Database, HomeLock

@@ -5,14 +5,15 @@ that depends on them. Nothing else writes accounts, ledger lines or case files.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from hub.core.account import HUB, AccountBase, AccountState, Close, Fact
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.days import DayState, fold_day
-from hub.core.fold import HUB, AccountBase, AccountState, Close, Fact, fold, fold_stranger
-from hub.core.handhelds import HandheldState, of_chain, quarantine
+from hub.core.fold import fold, fold_stranger
+from hub.core.handhelds import HandheldState, apart, of_chain, quarantine
 from hub.core.ledger import JournalEntry, credited
 from hub.store import folded
 from hub.store.facts import (
@@ -22,13 +23,17 @@ from hub.store.facts import (
     add_close,
     batches,
     closes_of,
+    fact_of,
     facts_of_customers,
     facts_of_day,
+    forks,
     insert_facts,
+    is_decided,
     links_of,
+    remember_decision,
     set_quarantine,
 )
-from hub.store.schema import customer, fact, handheld, policy, tariff, unit
+from hub.store.schema import case_file, customer, fact, handheld, policy, tariff, unit
 from protocol import codec
 from protocol.chain import Tip, digest, follows
 from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed
@@ -112,6 +117,8 @@ class Books:
         self.parsed.remember(sealed.digest, sealed.header, sealed.record)
         if isinstance(sealed.record, DayClosed):
             add_close(connection, self.unit, one.seq, sealed.record)
+        if isinstance(sealed.record, SupervisorDecided):
+            remember_decision(connection, self.unit, sealed.record.subject)
         return one
 
     def touched_by(self, connection: Connection, one: Fact) -> Touched:
@@ -134,21 +141,40 @@ class Books:
                     touched.customers |= self.judge_handheld(connection, record.device)
                 if record.collector is not None and record.business_date is not None:
                     touched.days.add((record.collector, record.business_date))
+                touched.bank += self._bank_line_of(connection, record.subject)
             case _:
                 pass
         return touched
 
     def _late_customers(self, connection: Connection, record: DayClosed) -> set[str]:
-        """Customers with facts of the date behind the cut: their postings move to another day."""
+        """Customers with facts that the cut leaves outside: their postings may move, their voids may be too late.
+
+        Facts behind the heads, facts of the date on other handhelds, and what had been late for an earlier date
+        already.
+        """
+        forked = forks(connection, self.unit)
         heads = {head.device: head.seq for head in record.heads}
-        query = select(fact.c.device, fact.c.seq, fact.c.customer).where(
-            fact.c.unit == self.unit, fact.c.collector == record.collector, fact.c.day >= record.business_date
+        behind = [
+            (fact.c.device == device) & (fact.c.seq > min(seq, forked.get(device, seq + 1) - 1))
+            for device, seq in heads.items()
+        ]
+        elsewhere = (fact.c.collector == record.collector) & (fact.c.day == record.business_date)
+        found: set[str] = set()
+        for condition in (*behind, elsewhere):
+            query = select(fact.c.device, fact.c.customer).where(fact.c.unit == self.unit, condition)
+            found |= {
+                row.customer
+                for row in connection.execute(query)
+                if row.customer and row.device != HUB and (condition is not elsewhere or row.device not in heads)
+            }
+        late = select(case_file.c.customer).where(
+            case_file.c.unit == self.unit,
+            case_file.c.klass == ConflictClass.FACT_AFTER_CLOSE.value,
+            case_file.c.for_person == 0,
+            case_file.c.settled == 0,
+            case_file.c.collector == record.collector,
         )
-        return {
-            row.customer
-            for row in connection.execute(query)
-            if row.customer and row.device != HUB and row.seq > heads.get(row.device, 0)
-        }
+        return found | set(connection.execute(late).scalars())
 
     # Folding.
 
@@ -179,7 +205,7 @@ class Books:
             post(folded.day_subject(collector, day), day_state.entries, day_state.cases)
         for one in touched.bank:
             assert isinstance(one.record, BankCredited)
-            entries, found = unmatched(one)
+            entries, found = self.fold_unmatched(connection, one)
             post(folded.bank_subject(one.record.bank_bin, one.record.transaction), entries, found)
         folded.replace_accounts(connection, self.unit, accounts)
         folded.replace_postings(connection, self.unit, subjects, lines, cases)
@@ -215,21 +241,49 @@ class Books:
         """Cuts of the collectors that appear in some facts."""
         named = [one for found in facts for one in found]
         collectors = {one.collector for one in named if one.collector}
-        since = min((one.day for one in named), default="")
-        return closes_of(connection, self.unit, collectors, since) if collectors else []
+        if not collectors:
+            return []
+        rows = closes_of(connection, self.unit, collectors, min(one.day for one in named))
+        forked = forks(connection, self.unit) if rows else {}
+        chains = {device: links_of(connection, self.unit, device, self.parsed) for device in forked}
+        closes: list[Close] = []
+        for row in rows:
+            strange: frozenset[bytes] = frozenset()
+            for head in row.heads:
+                if head.device in forked:
+                    strange |= apart(forked[head.device], chains[head.device], head.seq, head.digest)
+            closes.append(Close(row.collector, row.day, row.seq, {h.device: h.seq for h in row.heads}, strange))
+        return closes
 
     def fold_day(self, connection: Connection, collector: str, day: str) -> DayState:
         """Fold one collector's date."""
         facts = facts_of_day(connection, self.unit, collector, day, DAY_KINDS, self.parsed)
         return fold_day(collector, day, facts)
 
+    def fold_unmatched(self, connection: Connection, one: Fact) -> tuple[list[JournalEntry], list[Case]]:
+        """A bank line that names nobody: money in suspense, and a case until a person has decided on it."""
+        assert isinstance(one.record, BankCredited)
+        case = unmatched_case(one)
+        settled = is_decided(connection, self.unit, case.key)
+        entry = JournalEntry(one.device, one.seq, one.digest, one.day, credited(one.record))
+        return [entry], [replace(case, settled=settled)]
+
+    def _bank_line_of(self, connection: Connection, case_key: bytes) -> list[Fact]:
+        """The unmatched bank line behind a case, if it is one."""
+        where = (case_file.c.unit == self.unit, case_file.c.key == case_key)
+        found = connection.execute(select(case_file.c.seq, case_file.c.klass).where(*where)).first()
+        if found is None or found.klass != ConflictClass.BANK_UNMATCHED.value:
+            return []
+        query = select(fact).where(fact.c.unit == self.unit, fact.c.device == HUB, fact.c.seq == found.seq)
+        return [one for row in connection.execute(query) if (one := fact_of(row, self.parsed)) is not None]
+
     def judge_handheld(self, connection: Connection, device: int) -> set[str]:
-        """Fold a whole chain: forks, quarantine and case files. Rare; customers whose facts changed their standing."""
+        """Fold a whole chain: forks, quarantine and case files. Rare; customers with facts from the fork on."""
         links = links_of(connection, self.unit, device, self.parsed)
         decisions = self.decisions_on(connection, device)
         decided = frozenset(one.subject for one in decisions)
-        state = of_chain(device, links, decided)
         adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
+        state = of_chain(device, links, decided, adopted=bool(adopted))
         quarantined = quarantine(state.fork_from, links, adopted)
         touched: set[str] = set()
         if state.fork_from:
@@ -318,11 +372,11 @@ class Books:
         return message
 
 
-def unmatched(one: Fact) -> tuple[list[JournalEntry], list[Case]]:
-    """A bank line that names nobody: money in suspense, and a case for a person."""
+def unmatched_case(one: Fact) -> Case:
+    """The case of a bank line that names nobody."""
     record = one.record
     assert isinstance(record, BankCredited)
-    case = Case(
+    return Case(
         klass=ConflictClass.BANK_UNMATCHED,
         facts=(one.digest,),
         seq=one.seq,
@@ -332,7 +386,6 @@ def unmatched(one: Fact) -> tuple[list[JournalEntry], list[Case]]:
         for_person=True,
         detail=record.content[:200],
     )
-    return [JournalEntry(one.device, one.seq, one.digest, one.day, credited(record))], [case]
 
 
 def hub_fact(sealed: Sealed) -> Fact:

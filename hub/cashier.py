@@ -6,9 +6,9 @@ from sqlalchemy import Connection, func, select
 
 from hub.app import Hub, post
 from hub.books import Books
+from hub.core.account import Fact
 from hub.core.conflicts import ConflictClass
 from hub.core.days import DayReport, HandheldDay, handheld_day
-from hub.core.fold import Fact
 from hub.core.ledger import Account
 from hub.office import OfficeError, require_person
 from hub.store.facts import facts_of_day
@@ -113,15 +113,16 @@ async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, 
             if row.klass != ConflictClass.FORK.value:
                 raise OfficeError("only one of two histories can be adopted")
             subject = tip
+        about, _, _ = row.subject.partition(":")
         made = SupervisorDecided(
             decision=decision,
             subject=subject,
             reason=reason,
             by=by,
-            customer=row.customer or None,
-            device=row.device or None if not row.customer else None,
-            collector=row.collector or None if row.day and not row.customer else None,
-            business_date=row.day or None if row.day and not row.customer else None,
+            customer=row.customer if about == "account" else None,
+            device=row.device if about == "handheld" else None,
+            collector=row.collector if about == "day" else None,
+            business_date=row.day if about == "day" else None,
         )
         post(connection, hub.books, made, hub.clock())
 

@@ -5,37 +5,54 @@ folded row is what the facts fold to; debits equal credits. Findings are sentenc
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from hub.books import Books, CustomerBase, hub_fact, unmatched
-from hub.core.fold import HUB, AccountState
-from hub.core.handhelds import of_chain, quarantine
-from hub.core.verify import arrival
+from hub.books import Books, CustomerBase, hub_fact
+from hub.core.account import HUB, AccountState
+from hub.core.handhelds import business_day, of_chain, quarantine
+from hub.core.verify import Arrival, arrival
 from hub.store import folded
 from hub.store.facts import links_of
-from hub.store.schema import account, bank_line, case_file, customer, extract_file, fact, handheld, ledger, unit
+from hub.store.schema import (
+    account,
+    bank_line,
+    case_file,
+    customer,
+    extract_file,
+    fact,
+    handheld,
+    ledger,
+    package,
+    unit,
+)
 from protocol import codec
 from protocol.chain import NO_DIGEST, digest
 from protocol.codec import CodecError, FieldError
 from protocol.envelope import EnvelopeError, Purpose, SignatureError, VerifyKey, frame, open_sealed
-from protocol.records import BankCredited, Decision, ExtractImported
+from protocol.records import BankCredited, Decision, ExtractImported, PackageRef
 from protocol.sealed import Sealed, UnreadableError, parse
 
 FINDINGS_MAX = 100  # Past this the first ones are enough to act on.
+# What reading damaged rows can end in; what a check found before that stands, and the others still look.
+DAMAGED = (ValueError, LookupError, AssertionError, SQLAlchemyError)
 
 
 def findings(connection: Connection, books: Books) -> list[str]:
     """Everything that does not hold; empty when all is well."""
     found: list[str] = []
     for check in (_hub_chain, _handheld_chains, _extracts, _accounts, _other_subjects, _balance):
-        for sentence in check(connection, books):
-            found.append(sentence)
-            if len(found) == FINDINGS_MAX:
-                return [*found, "… and more"]
+        try:
+            for sentence in check(connection, books):
+                found.append(sentence)
+                if len(found) == FINDINGS_MAX:
+                    return [*found, "… and more"]
+        except DAMAGED as error:
+            found.append(f"the check of {check.__name__.strip('_')} cannot go on: {type(error).__name__}: {error}")
     return found
 
 
@@ -91,6 +108,8 @@ def _handheld_chain(connection: Connection, books: Books, head: Any) -> Iterator
     before: set[bytes] = {NO_DIGEST}
     here: set[bytes] = set()
     seq, head_seen = 0, head.seq == 0
+    days: dict[bytes, str] = {NO_DIGEST: ""}
+    limits = _package_limits(connection, books)
     for row in connection.execute(query):
         if row.seq != seq:
             if row.seq > seq + 1:
@@ -111,13 +130,30 @@ def _handheld_chain(connection: Connection, books: Books, head: Any) -> Iterator
             yield f"{name} is filed under another name than its bytes have"
         if before and row.prev not in before:
             yield f"{name} does not follow the record before it"
-        if one.customer != row.customer or one.collector[:32] != row.collector:
+        days[row.digest] = day = business_day(one.record, days.get(row.prev, row.day))
+        wanted = (one.position.kind, one.customer, one.collector[:32], day, _order_of(one, limits))
+        if (row.kind, row.customer, row.collector, row.day, row.ord) != wanted:
             yield f"{name}: its columns do not say what the record says"
     if seq < head.seq:
         yield f"handheld {device}: {_range(seq + 1, head.seq)}"
     elif not head_seen:
         yield f"handheld {device}: the record {head.seq} that was acknowledged last is not here"
     yield from _standing(connection, books, head)
+
+
+def _package_limits(connection: Connection, books: Books) -> dict[PackageRef, tuple[int, int]]:
+    """Validity of every package there has been."""
+    query = select(package).where(package.c.unit == books.unit)
+    rows = connection.execute(query)
+    return {PackageRef(row.route, row.version): (row.issued_ms, row.expires_ms) for row in rows}
+
+
+def _order_of(one: Arrival, limits: Mapping[PackageRef, tuple[int, int]]) -> int:
+    """Canonical order of a record: its instant, clamped to the package it names."""
+    if one.header is None or one.header.evidence is None:
+        return 0
+    issued_ms, expires_ms = limits.get(one.header.evidence.package, (0, one.header.at_ms))
+    return min(max(one.header.at_ms, issued_ms), expires_ms)
 
 
 def _range(first: int, last: int) -> str:
@@ -129,10 +165,10 @@ def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
     device = head.device
     links = links_of(connection, books.unit, device, books.parsed)
     decisions = books.decisions_on(connection, device)
-    state = of_chain(device, links, frozenset(one.subject for one in decisions))
+    adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
+    state = of_chain(device, links, frozenset(one.subject for one in decisions), adopted=bool(adopted))
     if (state.fork_from, state.receipt_no) != (head.fork_from, head.receipt_no):
         yield f"handheld {device}: its head row does not say what its chain says"
-    adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
     wanted = quarantine(state.fork_from, links, adopted)
     query = select(fact.c.digest).where(
         fact.c.unit == books.unit, fact.c.device == device, fact.c.quarantined == 1
@@ -161,12 +197,20 @@ def _extracts(connection: Connection, books: Books) -> Iterator[str]:
                 extract_file.c.unit == books.unit, extract_file.c.sha256 == ref.sha256
             )
             content = connection.execute(kept).scalar_one_or_none()
-            if content is None or sha256(zlib.decompress(content)).digest() != ref.sha256:
+            if content is None or _digest_of(content) != ref.sha256:
                 yield f"the extract's file {ref.name} of hub record {row.seq} is missing or changed"
     on_routes = select(func.count()).where(customer.c.unit == books.unit, customer.c.route != "")
     count = connection.execute(on_routes).scalar_one()
     if last is not None and count != last.customers:
         yield f"there are {count} customers on routes, and the last extract had {last.customers}"
+
+
+def _digest_of(packed: bytes) -> bytes:
+    """Digest of a kept file; nothing when it cannot even be unpacked."""
+    try:
+        return sha256(zlib.decompress(packed)).digest()
+    except zlib.error:
+        return b""
 
 
 def _accounts(connection: Connection, books: Books) -> Iterator[str]:
@@ -226,7 +270,7 @@ def _other_subjects(connection: Connection, books: Books) -> Iterator[str]:
         claimed += 1
         if record.customer is None:
             one = hub_fact(Sealed(row.message, row.digest, header, record))
-            entries, cases_found = unmatched(one)
+            entries, cases_found = books.fold_unmatched(connection, one)
             subject = folded.bank_subject(record.bank_bin, record.transaction)
             expected.add(subject)
             yield from _compare(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from hub.app import Hub, issue_policy
 from hub.books import Books, Touched
-from hub.core.fold import AccountState
+from hub.core.account import AccountState
 from hub.core.routing import known_reading, stop_of
 from hub.extract import ArrearRow, Extract, ExtractReading, HistoryRow, read_extract
 from hub.store.schema import account, customer, extract_file, package, person, route, tariff, unit

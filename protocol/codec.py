@@ -41,7 +41,10 @@ class FieldError(ValueError):
 
 def encode(value: Wire) -> bytes:
     """Deterministic CBOR of a value. Raises CodecError on what the profile does not have."""
-    data = cbor2.dumps(value, canonical=True)
+    try:
+        data = cbor2.dumps(value, canonical=True)
+    except UnicodeEncodeError as error:  # Half a surrogate pair, from a broken keyboard or file.
+        raise CodecError(str(error)) from error
     scan(data)
     return data
 

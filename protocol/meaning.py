@@ -12,6 +12,8 @@ from protocol.records import (
     CashReceived,
     DayClosed,
     Denomination,
+    PaperKind,
+    PaperPrinted,
     ReadingSkipped,
     ReadingTaken,
     Record,
@@ -33,6 +35,9 @@ def require_meaning(record: Record) -> None:
                 raise FieldError("ReadingSkipped.code", f"{record.code!r} is not a reason for not reading")
         case CashCollected():
             _collection(record)
+        case PaperPrinted():
+            if record.customer is None and record.paper is not PaperKind.DAY_SLIP:
+                raise FieldError("PaperPrinted.customer", "only a day slip is nobody's paper")
         case ShiftOpened() | ShiftClosed() | DayClosed():
             _date(type(record).__name__, record.business_date)
         case CashCounted():

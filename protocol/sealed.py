@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from protocol import codec
 from protocol.chain import Tip, digest
 from protocol.codec import FieldError, Wire
-from protocol.envelope import Purpose, SigningKey, seal
+from protocol.envelope import Purpose, SigningKey, frame, seal
 from protocol.fields import Bytes, CustomerId, Digest, Millis, PeriodText, Text
 from protocol.meaning import require_meaning
 from protocol.records import (
@@ -94,9 +94,13 @@ def payload_of(header: Header, record: Record) -> dict[int, Wire]:
 
 
 def seal_record(header: Header, record: Record, key: SigningKey) -> Sealed:
-    """Sign a record. The result has been through the hub's own decoder: nobody signs what cannot be read."""
+    """Sign a record. The result has been through the hub's own decoder: nobody signs what cannot be read.
+
+    Raises EnvelopeError where the message would be longer than the hub takes: all behind it would wait for ever.
+    """
     payload = codec.encode(payload_of(header, record))
     message = seal(payload, key, Purpose.RECORD)
+    frame(message)
     read_header, read_record = parse(codec.decode(payload))
     assert (read_header, read_record) == (header, record), "a record must read back as it was made"
     return Sealed(message, digest(message), header, record)

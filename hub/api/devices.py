@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 from hub.api.bodies import Claims, read_body, refusal
 from hub.app import Hub
 from hub.core.verify import RefusedError
-from hub.enrolment import ACTIVE, Enrolments, enrol
+from hub.enrolment import ACTIVE, PENDING, Enrolments, enrol
 from hub.intake import Sender
 from hub.store.schema import account, handheld, package, route, unit
 from protocol.codec import decode, unpack
@@ -25,6 +25,7 @@ from protocol.wire import (
 )
 
 ACK_TYPE = "application/cose"
+COUNTER_DIGITS_MAX = 10  # Counters have 31 bits; longer numbers do not fit the database's.
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -112,7 +113,7 @@ class DeviceApi:
         self._require_active(sender)
         name = request.query.get("route", "")
         after = request.query.get("after", "")
-        if not after.isascii() or not after.isdigit():
+        if not after.isascii() or not after.isdigit() or len(after) > COUNTER_DIGITS_MAX:
             raise RefusedError(RefusalCode.BAD_REQUEST, "`after` must be a number")
         answer = await self._hub.read(lambda connection: self._changes(connection, sender, name, int(after)))
         return web.Response(body=body(answer), content_type=BODY_TYPE)
@@ -149,6 +150,8 @@ class DeviceApi:
 
     @staticmethod
     def _require_active(sender: Sender) -> None:
+        if sender.status not in (ACTIVE, PENDING):
+            raise RefusedError(RefusalCode.REVOKED, "this handheld was revoked: it may send its records, nothing else")
         if sender.status != ACTIVE:
             sentence = "the branch has not confirmed this handheld yet: ask them to look at its IMEI"
             raise RefusedError(RefusalCode.NOT_CONFIRMED, sentence)

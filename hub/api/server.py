@@ -63,16 +63,18 @@ def admin_handler(hub: Hub, token: str) -> Handler:
     """The local door: an action by name, JSON in and out, for whoever can read the token in the home folder."""
 
     async def answer(request: web.Request) -> web.Response:
-        given = request.headers.get("Authorization", "")
-        if not secrets.compare_digest(given.encode(), f"Bearer {token}".encode()) or "Origin" in request.headers:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if not secrets.compare_digest(given, f"Bearer {token}".encode()) or "Origin" in request.headers:
             return web.json_response({"error": "not allowed"}, status=403)
         action = ACTIONS.get(request.match_info["action"])
         if action is None:
             return web.json_response({"error": "there is no such action"}, status=404)
         try:
             arguments = json.loads(await request.read())
+            if not isinstance(arguments, dict):
+                raise AdminError("arguments must be an object")
             return web.json_response(await action(hub, arguments))
-        except (AdminError, OfficeError, ValueError) as error:
+        except (AdminError, OfficeError, ValueError, OSError) as error:
             return web.json_response({"error": str(error)}, status=400)
 
     return answer

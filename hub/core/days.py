@@ -7,8 +7,8 @@ money that comes later makes a shortage good. Source: merge.md, end of day.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hub.core.account import HUB, Fact
 from hub.core.conflicts import Case, ConflictClass
-from hub.core.fold import HUB, Fact
 from hub.core.ledger import JournalEntry, day_difference, received
 from protocol.records import CashCounted, CashReceived, DayClosed, DayTotals, ShiftClosed, SupervisorDecided
 

@@ -5,15 +5,14 @@ replaces what was there. So the order of arrival cannot matter. Bills come first
 money in canonical order against those bills, then the cases. Source: merge.md.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
 
+from hub.core.account import HUB, AccountBase, AccountState, BillState, Close, Fact, PeriodState, posting_day
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.ledger import Account, JournalEntry, Line, billed, collected, credited, opening, reversed_lines
 from hub.core.matching import bills_for_amount
 from protocol.facts import Facts, Reading, facts_of
-from protocol.package import OpenBill, Policy, Stop
 from protocol.readings import Use, estimate_m3
 from protocol.reasons import Reason
 from protocol.records import (
@@ -21,139 +20,17 @@ from protocol.records import (
     CashCollected,
     CollectionVoided,
     Decision,
-    Header,
     PaperKind,
     PaperPrinted,
     PaperReturned,
     PrintOutcome,
     ReadingSkipped,
     ReadingTaken,
-    Record,
     SupervisorDecided,
 )
 from protocol.rules import hold, holds_alone
-from protocol.tariff import Bill, Tariff, TariffError, compute_bill
-from protocol.values import day_after, local_date
-
-HUB = 0  # Device number of the hub's own chain.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """An authentic record as the fold sees it.
-
-    ord: at_ms clamped to the validity of the package it names. day: business date of its shift (a hub record: its
-    date).
-    """
-
-    device: int
-    seq: int
-    digest: bytes
-    ord: int
-    day: str
-    collector: str
-    quarantined: bool
-    header: Header
-    record: Record
-
-    @property
-    def order(self) -> tuple[int, int, int, bytes]:
-        """Canonical order: signed bytes only, never arrival."""
-        return (self.ord, self.device, self.seq, self.digest)
-
-
-class Close(NamedTuple):
-    """A cut: a collector's date closed at chain positions. seq: of the DayClosed on the hub's chain."""
-
-    collector: str
-    day: str
-    seq: int
-    heads: Mapping[int, int]
-
-    def covers(self, device: int, seq: int) -> bool:
-        """Whether a position is before the cut."""
-        return seq <= (self.seq if device == HUB else self.heads.get(device, 0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountBase:
-    """What the extract says of a customer. opening: (day, seq, digest) of the import that brought the arrears."""
-
-    stop: Stop
-    period: str
-    tariff: Tariff
-    policy: Policy
-    opening: tuple[str, int, bytes]
-
-
-@dataclass(slots=True)
-class BillState:
-    """A bill as it stands. settled_*: what of it was paid, and how."""
-
-    bill_no: str
-    period: str
-    total_vnd: int
-    settled_cash_vnd: int = 0
-    settled_bank_vnd: int = 0
-    settled_credit_vnd: int = 0
-
-    @property
-    def open_vnd(self) -> int:
-        return self.total_vnd - self.settled_cash_vnd - self.settled_bank_vnd - self.settled_credit_vnd
-
-    @property
-    def is_paid(self) -> bool:
-        return self.total_vnd > 0 and self.open_vnd == 0
-
-
-@dataclass(slots=True)
-class PeriodState:
-    """One period's reading and bill. `taken` made the bill; `frozen` once a payment named it."""
-
-    period: str
-    taken: Fact | None = None
-    skipped: Fact | None = None
-    frozen: bool = False
-    bill: Bill | None = None
-
-
-@dataclass(slots=True)
-class AccountState:
-    """All that is derived of one customer.
-
-    cash_and_bank_vnd, bank_twice_vnd: surplus of bills paid twice, by how. bank_equals_bill: a bank line came to
-    exactly this period's bill, alone or with all arrears; what it then paid may be an older bill of the same amount.
-    """
-
-    customer: str
-    period: PeriodState
-    bills: dict[str, BillState]
-    hold: Reason | None = None
-    holds_alone: tuple[Reason, ...] = ()
-    estimate_m3: int = 0
-    estimate_vnd: int = 0
-    credit_vnd: int = 0
-    suspense_vnd: int = 0
-    cash_vnd: int = 0
-    bank_vnd: int = 0
-    cash_and_bank_vnd: int = 0
-    bank_twice_vnd: int = 0
-    bank_equals_bill: bool = False
-    visited_ms: int = 0
-    collector: str = ""
-    entries: list[JournalEntry] = field(default_factory=list)
-    cases: list[Case] = field(default_factory=list)
-
-    @property
-    def current(self) -> BillState | None:
-        """This period's bill."""
-        return self.bills.get(f"{self.customer}-{self.period.period}")
-
-    def open_bills(self) -> tuple[OpenBill, ...]:
-        """Bills not settled, oldest first."""
-        rest = [bill for bill in self.bills.values() if bill.open_vnd > 0]
-        rest.sort(key=lambda bill: (bill.period, bill.bill_no))
-        return tuple(OpenBill(bill_no=b.bill_no, period=b.period, amount_vnd=b.open_vnd) for b in rest)
+from protocol.tariff import TariffError, compute_bill
+from protocol.values import local_date
 
 
 def fold(base: AccountBase, facts: Sequence[Fact], closes: Sequence[Close]) -> AccountState:
@@ -162,23 +39,13 @@ def fold(base: AccountBase, facts: Sequence[Fact], closes: Sequence[Close]) -> A
     return _Fold(base, ordered, closes).run()
 
 
-def posting_day(fact: Fact, collector: str, closes: Sequence[Close]) -> str:
-    """The first date of a collector, from the fact's own on, that was not closed before the fact."""
-    day = fact.day
-    while any(
-        close.collector == collector and close.day == day and not close.covers(fact.device, fact.seq)
-        for close in closes
-    ):
-        day = day_after(day)
-    return day
-
-
 def fold_stranger(
     customer: str, facts: Sequence[Fact], closes: Sequence[Close]
 ) -> tuple[list[JournalEntry], list[Case]]:
     """Books of a customer that no extract has named: cash is owed all the same, its credit waits in suspense."""
     entries: list[JournalEntry] = []
     cases: list[Case] = []
+    noted = {fact.record.subject for fact in facts if isinstance(fact.record, SupervisorDecided)}
     for fact in sorted(facts, key=lambda one: one.order):
         money_vnd = 0
         if isinstance(fact.record, CashCollected):
@@ -201,7 +68,7 @@ def fold_stranger(
                     for_person=True,
                 )
             )
-    return entries, cases
+    return entries, [replace(case, settled=case.key in noted) for case in cases]
 
 
 class _Fold:
@@ -238,13 +105,14 @@ class _Fold:
     def _reversals(self) -> dict[bytes, tuple[Fact, Fact]]:
         """Collection digest -> (void, fact that reverses it), for the voids that take effect."""
         taken = {f.digest: f for f in self.valid if isinstance(f.record, CashCollected)}
-        back: dict[bytes, Fact] = {}
+        paper_back: dict[bytes, Fact] = {}
+        accepted: dict[bytes, Fact] = {}
         for fact in self.valid:
             match fact.record:
                 case PaperReturned():
-                    back.setdefault(fact.record.collection, fact)
+                    paper_back.setdefault(fact.record.collection, fact)
                 case SupervisorDecided(decision=Decision.ACCEPT_VOID):
-                    back.setdefault(fact.record.subject, fact)
+                    accepted.setdefault(fact.record.subject, fact)
                 case _:
                     pass
         found: dict[bytes, tuple[Fact, Fact]] = {}
@@ -254,20 +122,24 @@ class _Fold:
             collection = taken.get(void.record.collection)
             if collection is None:
                 continue
-            if self._in_time(collection, void) and not self._paper_out(collection):
-                found[collection.digest] = (void, void)
-            elif collection.digest in back:
-                found[collection.digest] = (void, back[collection.digest])
+            because = accepted.get(collection.digest)
+            if self._in_time(collection, void):
+                because = paper_back.get(collection.digest) or because if self._paper_out(collection) else void
+            if because is not None:
+                found[collection.digest] = (void, because)
         return found
 
     def _in_time(self, collection: Fact, void: Fact) -> bool:
-        """A void counts by itself on the handheld that collected, with no cut of that collector in between."""
+        """A void counts by itself on the handheld that collected, with no cut of that date or a later one in
+        between.
+        """
         if void.device != collection.device or void.seq < collection.seq:
             return False
         return not any(
             close.collector == collection.collector
-            and close.covers(collection.device, collection.seq)
-            and not close.covers(void.device, void.seq)
+            and close.day >= collection.day
+            and close.covers(collection)
+            and not close.covers(void)
             for close in self.closes
         )
 
@@ -443,8 +315,8 @@ class _Fold:
             return
         rest = record.amount_vnd - (record.rounding_vnd or 0)
         named = [self.state.bills[bill_no] for bill_no in record.bills if bill_no in self.state.bills]
-        was_paid = bool(named) and all(bill.is_paid for bill in named)
         by_bank = any(bill.settled_bank_vnd > 0 for bill in named)
+        was_paid = by_bank or any(bill.settled_cash_vnd > 0 for bill in named)
         for bill in named:
             part = min(rest, bill.open_vnd)
             bill.settled_cash_vnd += part

@@ -65,8 +65,13 @@ class HandheldState:
             self.receipt_no = link.record.receipt_no
 
 
-def of_chain(device: int, links: Sequence[ChainLink], decided: frozenset[bytes] = frozenset()) -> HandheldState:
-    """State of a whole chain, forks included; links in any order. decided: case keys a person has closed."""
+def of_chain(
+    device: int, links: Sequence[ChainLink], decided: frozenset[bytes] = frozenset(), *, adopted: bool = False
+) -> HandheldState:
+    """State of a whole chain, forks included; links in any order.
+
+    decided: case keys a person has closed. adopted: a person has said which branch is true.
+    """
     ordered = sorted(links, key=lambda link: (link.seq, link.digest))
     state = HandheldState(device, fork_from=fork_position(ordered))
     for link in ordered:
@@ -83,6 +88,7 @@ def of_chain(device: int, links: Sequence[ChainLink], decided: frozenset[bytes] 
                 device=device,
                 seq=state.fork_from,
                 for_person=True,
+                settled=adopted,
                 detail=str(len(branches)),
             )
         )
@@ -113,8 +119,19 @@ def quarantine(
     return frozenset(link.digest for link in links if link.seq >= fork_from and link.digest not in free)
 
 
+def apart(fork_from: int, links: Iterable[ChainLink], head_seq: int, head_digest: bytes) -> frozenset[bytes]:
+    """Records from a fork up to a head that do not lead to it: a cut that names the head does not cover them."""
+    between = {link.digest: link for link in links if fork_from <= link.seq <= head_seq}
+    own: set[bytes] = set()
+    at = between.get(head_digest)
+    while at is not None:
+        own.add(at.digest)
+        at = between.get(at.prev)
+    return frozenset(between.keys() - own)
+
+
 def business_day(record: Record | None, parent_day: str, order_ms: int) -> str:
     """Business date of a record: of its shift, which the chain before it opened; before any shift, its own date."""
     if isinstance(record, ShiftOpened):
         return record.business_date
-    return parent_day or local_date(order_ms)
+    return parent_day or (local_date(order_ms) if record is not None else "")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from hub.core.fold import AccountState
+from hub.core.account import AccountState
 from protocol.package import KnownReading, Meter, OpenBill, PastUse, Stop
 from protocol.readings import PERIODS_AVERAGED
 from protocol.records import ReadingTaken

@@ -10,9 +10,9 @@ from typing import Annotated, Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from hub.core.fold import Close, Fact
+from hub.core.account import Fact
 from hub.core.handhelds import ChainLink
-from hub.store.schema import day_close, fact
+from hub.store.schema import day_close, decision, fact, handheld
 from protocol import codec
 from protocol.envelope import frame
 from protocol.fields import Items
@@ -152,10 +152,28 @@ def links_of(connection: Connection, unit: str, device: int, parsed: ParsedRecor
     return links
 
 
+def forks(connection: Connection, unit: str) -> dict[int, int]:
+    """Handhelds whose chain has forked, and from where."""
+    query = select(handheld.c.device, handheld.c.fork_from).where(handheld.c.unit == unit, handheld.c.fork_from > 0)
+    return {row.device: row.fork_from for row in connection.execute(query)}
+
+
+def remember_decision(connection: Connection, unit: str, subject: bytes) -> None:
+    """Index what a person has decided on, so that the fold of a bank line finds it."""
+    if not is_decided(connection, unit, subject):
+        connection.execute(insert(decision).values(unit=unit, subject=subject))
+
+
+def is_decided(connection: Connection, unit: str, subject: bytes) -> bool:
+    """Whether a person has decided on something."""
+    query = select(decision.c.subject).where(decision.c.unit == unit, decision.c.subject == subject)
+    return connection.execute(query).first() is not None
+
+
 def set_quarantine(
     connection: Connection, unit: str, device: int, fork_from: int, quarantined: frozenset[bytes]
 ) -> set[str]:
-    """Mark which facts from a fork on count for nothing; customers whose facts changed."""
+    """Mark which facts from a fork on count for nothing; customers with facts there, since cuts may see them anew."""
     query = select(fact.c.seq, fact.c.digest, fact.c.customer, fact.c.quarantined).where(
         fact.c.unit == unit, fact.c.device == device, fact.c.seq >= fork_from
     )
@@ -173,8 +191,8 @@ def set_quarantine(
                 )
                 .values(quarantined=wanted)
             )
-            if row.customer:
-                touched.add(row.customer)
+        if row.customer:
+            touched.add(row.customer)
     return touched
 
 
@@ -191,18 +209,27 @@ def add_close(connection: Connection, unit: str, seq: int, record: DayClosed) ->
     )
 
 
-def closes_of(connection: Connection, unit: str, collectors: Iterable[str], since: str) -> list[Close]:
+class CloseRow(NamedTuple):
+    """A cut as it was recorded."""
+
+    collector: str
+    day: str
+    seq: int
+    heads: tuple[HeadRef, ...]
+
+
+def closes_of(connection: Connection, unit: str, collectors: Iterable[str], since: str) -> list[CloseRow]:
     """Cuts of some collectors for dates from `since` on."""
     query = select(day_close).where(
         day_close.c.unit == unit,
         day_close.c.collector.in_(bindparam("collectors", expanding=True)),
         day_close.c.day >= since,
     )
-    closes: list[Close] = []
+    closes: list[CloseRow] = []
     for part in batches(sorted(collectors), IN_MAX):
         for row in connection.execute(query, {"collectors": part}):
-            heads: tuple[HeadRef, ...] = _read_heads(codec.decode(row.heads), "heads")
-            closes.append(Close(row.collector, row.day, row.seq, {head.device: head.seq for head in heads}))
+            heads = _read_heads(codec.decode(row.heads), "heads")
+            closes.append(CloseRow(row.collector, row.day, row.seq, heads))
     return closes
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert
 
+from hub.core.account import AccountState, BillState
 from hub.core.conflicts import Case
-from hub.core.fold import AccountState, BillState
 from hub.core.ledger import JournalEntry
 from hub.core.routing import change_of
 from hub.store.facts import IN_MAX, batches

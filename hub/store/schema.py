@@ -165,6 +165,13 @@ day_close = Table(
     Column("heads", LargeBinary, nullable=False),
 )
 
+decision = Table(
+    "decision",
+    metadata,
+    Column("unit", String(40), primary_key=True),
+    Column("subject", DIGEST, primary_key=True),
+)
+
 account = Table(
     "account",
     metadata,

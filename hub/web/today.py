@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Subquery, and_, bindparam, case, func, select
 
 from hub.books import Books
+from hub.core.account import HUB, Fact
 from hub.core.conflicts import ConflictClass
 from hub.core.days import DayReport, HandheldDay, handheld_day
-from hub.core.fold import HUB, Fact
 from hub.core.ledger import Account
 from hub.export import RULES
 from hub.store.facts import IN_MAX, batches, fact_of

@@ -13,9 +13,9 @@ import jinja2
 from aiohttp import web
 
 from hub.app import Hub
+from hub.core.account import HUB
 from hub.core.conflicts import CONFLICTS, ConflictClass
 from hub.core.days import DayReport
-from hub.core.fold import HUB
 from hub.web.today import CASES_MAX, DATES_MAX, Source, board
 from protocol.progress import Progress, rate_per_myriad
 from protocol.records import RECORD_KINDS

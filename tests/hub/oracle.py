@@ -103,6 +103,7 @@ def opinion(messages: Iterable[bytes], hub_key_id: bytes, opened: Mapping[str, O
     books = _Books(entries, opened, period)
     for name in sorted(opened):
         _Customer(books, name).work()
+    books.strangers()
     books.days()
     books.bank_lines()
     books.chains()
@@ -178,7 +179,7 @@ def _date(entries: list[Entry]) -> None:
         elif isinstance(one.record, ShiftOpened):
             one.day = one.record.business_date
         else:
-            one.day = days.get(one.prev, "")
+            one.day = days.get(one.prev) or civil_date(one.ord)
         days[one.digest] = one.day
 
 
@@ -276,6 +277,16 @@ class _Books:
                 if vnd != 0:
                     self.case("cash-short-or-over", f"{who} {day}", one.digest)
 
+    def strangers(self) -> None:
+        """Customers that no extract has named: their cash is owed, and waits in suspense."""
+        for one in self.entries:
+            strange = one.customer not in self.opened and one.customer != ""
+            if strange and isinstance(one.record, CashCollected):
+                vnd, who = one.record.amount_vnd, one.collector
+                self.post(self.open_day(one, who), (WITH_COLLECTOR, who, vnd), (SUSPENSE, who, -vnd))
+            if strange and isinstance(one.record, CashCollected | CollectionVoided | ReadingTaken):
+                self.case("unknown-customer", one.customer, one.digest)
+
     def bank_lines(self) -> None:
         """Bank money of nobody."""
         for one in self.entries:
@@ -289,7 +300,9 @@ class _Books:
             chain = sorted((o for o in self.entries if o.device == device), key=lambda o: (o.seq, o.digest))
             fork = fork_of(self.entries, device)
             if fork:
-                self.case("fork", str(device), *(one.digest for one in chain if one.seq == fork))
+                decisions = [one.record for one in self.entries if isinstance(one.record, SupervisorDecided)]
+                adopted = any(r.device == device and r.decision is Decision.ADOPT_BRANCH for r in decisions)
+                self.case("fork", str(device), *(o.digest for o in chain if o.seq == fork), settled=adopted)
             receipt_no = 0
             for one in chain:
                 if one.record is None:
@@ -363,7 +376,8 @@ class _Customer:
             return False
         for record, before in self.books.cuts:
             between = collection.digest in before and void.digest not in before
-            if record.collector == collection.collector and between:
+            same_date_or_later = record.business_date >= collection.day
+            if record.collector == collection.collector and between and same_date_or_later:
                 return False
         return True
 
@@ -384,12 +398,15 @@ class _Customer:
         for void in self.valid:
             if not isinstance(void.record, CollectionVoided) or void.record.collection != collection.digest:
                 continue
-            if self._in_time(collection, void) and not self._paper_out(collection):
+            in_time = self._in_time(collection, void)
+            if in_time and not self._paper_out(collection):
                 return void, void
             for one in self.valid:
                 record = one.record
-                if isinstance(record, PaperReturned) and record.collection == collection.digest:
+                if in_time and isinstance(record, PaperReturned) and record.collection == collection.digest:
                     return void, one
+            for one in self.valid:
+                record = one.record
                 accepted = isinstance(record, SupervisorDecided) and record.decision is Decision.ACCEPT_VOID
                 if accepted and isinstance(record, SupervisorDecided) and record.subject == collection.digest:
                     return void, one
@@ -479,7 +496,7 @@ class _Customer:
             self.books.post(self.books.open_day(pair[1], who), *back)
             return
         named = [bill for number in record.bills for bill in self.bills if bill.number == number]
-        paid_already = bool(named) and all(bill.open == 0 for bill in named)
+        paid_already = any(bill.cash + bill.bank > 0 for bill in named)
         rest = vnd - change_vnd
         for bill in named:
             part = min(rest, bill.open)

@@ -107,6 +107,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("unit", "collector", "day", "seq"),
     )
     op.create_table(
+        "decision",
+        sa.Column("unit", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("unit", "subject"),
+    )
+    op.create_table(
         "extract_file",
         sa.Column("unit", sa.String(length=40), nullable=False),
         sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
@@ -256,6 +262,7 @@ def downgrade() -> None:
     op.drop_index("fact_by_customer", table_name="fact")
     op.drop_table("fact")
     op.drop_table("extract_file")
+    op.drop_table("decision")
     op.drop_table("day_close")
     op.drop_index("customer_by_route", table_name="customer")
     op.drop_index("customer_by_register", table_name="customer")
