@@ -5,7 +5,8 @@ folded row is what the facts fold to; debits equal credits. Findings are sentenc
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -14,10 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.books import Books, CustomerBase, hub_fact
 from hub.core.account import HUB, AccountState
+from hub.core.conflicts import Case
 from hub.core.handhelds import business_day, of_chain, quarantine
+from hub.core.ledger import JournalEntry
 from hub.core.verify import Arrival, arrival
 from hub.store import folded
-from hub.store.facts import links_of
+from hub.store.facts import IN_MAX, batches, fact_of, links_of
 from hub.store.schema import (
     account,
     bank_line,
@@ -130,8 +133,9 @@ def _handheld_chain(connection: Connection, books: Books, head: Any) -> Iterator
             yield f"{name} is filed under another name than its bytes have"
         if before and row.prev not in before:
             yield f"{name} does not follow the record before it"
-        days[row.digest] = day = business_day(one.record, days.get(row.prev, row.day))
-        wanted = (one.position.kind, one.customer, one.collector[:32], day, _order_of(one, limits))
+        order = _order_of(one, limits)
+        days[row.digest] = day = business_day(one.record, days.get(row.prev, row.day), order)
+        wanted = (one.position.kind, one.customer, one.collector[:32], day, order)
         if (row.kind, row.customer, row.collector, row.day, row.ord) != wanted:
             yield f"{name}: its columns do not say what the record says"
     if seq < head.seq:
@@ -150,10 +154,11 @@ def _package_limits(connection: Connection, books: Books) -> dict[PackageRef, tu
 
 def _order_of(one: Arrival, limits: Mapping[PackageRef, tuple[int, int]]) -> int:
     """Canonical order of a record: its instant, clamped to the package it names."""
-    if one.header is None or one.header.evidence is None:
+    if one.header is None:
         return 0
-    issued_ms, expires_ms = limits.get(one.header.evidence.package, (0, one.header.at_ms))
-    return min(max(one.header.at_ms, issued_ms), expires_ms)
+    at_ms, evidence = one.header.at_ms, one.header.evidence
+    issued_ms, expires_ms = limits.get(evidence.package, (at_ms, at_ms)) if evidence is not None else (at_ms, at_ms)
+    return min(max(at_ms, issued_ms), expires_ms)
 
 
 def _range(first: int, last: int) -> str:
@@ -175,8 +180,7 @@ def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
     )
     if set(connection.execute(query).scalars()) != wanted:
         yield f"handheld {device}: the wrong records are in quarantine"
-    subject = folded.handheld_subject(device)
-    yield from _compare(connection, books, case_file, subject, folded.case_values(books.unit, subject, state.cases))
+    yield from _compare_cases(connection, books, folded.handheld_subject(device), state.cases)
 
 
 def _extracts(connection: Connection, books: Books) -> Iterator[str]:
@@ -215,25 +219,32 @@ def _digest_of(packed: bytes) -> bytes:
 
 def _accounts(connection: Connection, books: Books) -> Iterator[str]:
     """Every account folded again from its facts must give the rows that are there."""
-    names = connection.execute(select(customer.c.customer).where(customer.c.unit == books.unit)).scalars().all()
-    for known, state in books.fold_accounts(connection, names):
-        yield from _account(connection, books, known, state)
+    names = sorted(
+        connection.execute(select(customer.c.customer).where(customer.c.unit == books.unit)).scalars()
+    )
+    for part in batches(names, IN_MAX):
+        where = (account.c.unit == books.unit, account.c.customer.in_(part))
+        rows = {row.customer: row for row in connection.execute(select(account).where(*where))}
+        subjects = [folded.account_subject(name) for name in part]
+        lines = _stored(connection, books, ledger, subjects)
+        cases = _stored(connection, books, case_file, subjects)
+        for known, state in books.fold_accounts(connection, part):
+            subject = folded.account_subject(state.customer)
+            yield from _account(books, known, state, rows.get(state.customer))
+            wanted = folded.ledger_values(books.unit, subject, state.entries)
+            yield from _differs(ledger, subject, lines[subject], wanted)
+            wanted = folded.case_values(books.unit, subject, state.cases)
+            yield from _differs(case_file, subject, cases[subject], wanted)
     named = select(fact.c.customer).where(fact.c.unit == books.unit, fact.c.customer != "").distinct()
     unnamed = set(connection.execute(named).scalars()) - set(names)
-    for name, entries, cases in books.strangers(connection, unnamed):
-        subject = folded.account_subject(name)
-        yield from _compare(connection, books, ledger, subject, folded.ledger_values(books.unit, subject, entries))
-        yield from _compare(connection, books, case_file, subject, folded.case_values(books.unit, subject, cases))
+    for name, entries, strange in books.strangers(connection, unnamed):
+        yield from _compare_subject(connection, books, folded.account_subject(name), entries, strange)
     stored = select(account.c.customer).where(account.c.unit == books.unit)
     for name in sorted(set(connection.execute(stored).scalars()) - set(names)):
         yield f"account {name} belongs to nobody"
 
 
-def _account(connection: Connection, books: Books, known: CustomerBase, state: AccountState) -> Iterator[str]:
-    subject = folded.account_subject(state.customer)
-    row = connection.execute(
-        select(account).where(account.c.unit == books.unit, account.c.customer == state.customer)
-    ).first()
+def _account(books: Books, known: CustomerBase, state: AccountState, row: Any) -> Iterator[str]:
     if row is None:
         yield f"account {state.customer} has no row"
         return
@@ -241,8 +252,6 @@ def _account(connection: Connection, books: Books, known: CustomerBase, state: A
     for name, value in wanted.items():
         if row._mapping[name] != value:
             yield f"account {state.customer}: {name} is {row._mapping[name]!r}, the facts say {value!r}"
-    yield from _compare(connection, books, ledger, subject, folded.ledger_values(books.unit, subject, state.entries))
-    yield from _compare(connection, books, case_file, subject, folded.case_values(books.unit, subject, state.cases))
 
 
 def _other_subjects(connection: Connection, books: Books) -> Iterator[str]:
@@ -255,30 +264,18 @@ def _other_subjects(connection: Connection, books: Books) -> Iterator[str]:
         state = books.fold_day(connection, collector, day)
         subject = folded.day_subject(collector, day)
         expected.add(subject)
-        lines = folded.ledger_values(books.unit, subject, state.entries)
-        yield from _compare(connection, books, ledger, subject, lines)
-        cases = folded.case_values(books.unit, subject, state.cases)
-        yield from _compare(connection, books, case_file, subject, cases)
-    bank = select(fact).where(
-        fact.c.unit == books.unit, fact.c.device == HUB, fact.c.kind == BankCredited.KIND
-    )
+        yield from _compare_subject(connection, books, subject, state.entries, state.cases)
+    bank = select(fact).where(fact.c.unit == books.unit, fact.c.device == HUB, fact.c.kind == BankCredited.KIND)
     claimed = 0
     for row in connection.execute(bank).all():
-        header, record, _ = books.parsed.of(row.digest, row.message)
-        if header is None or not isinstance(record, BankCredited):
+        one = fact_of(row, books.parsed)
+        if one is None or not isinstance(one.record, BankCredited):
             continue
         claimed += 1
-        if record.customer is None:
-            one = hub_fact(Sealed(row.message, row.digest, header, record))
-            entries, cases_found = books.fold_unmatched(connection, one)
-            subject = folded.bank_subject(record.bank_bin, record.transaction)
+        if one.record.customer is None:
+            subject = folded.bank_subject(one.record.bank_bin, one.record.transaction)
             expected.add(subject)
-            yield from _compare(
-                connection, books, ledger, subject, folded.ledger_values(books.unit, subject, entries)
-            )
-            yield from _compare(
-                connection, books, case_file, subject, folded.case_values(books.unit, subject, cases_found)
-            )
+            yield from _compare_subject(connection, books, subject, *books.fold_unmatched(connection, one))
     lines_known = select(func.count()).where(bank_line.c.unit == books.unit)
     if connection.execute(lines_known).scalar_one() != claimed:
         yield "the list of bank lines does not match the bank records"
@@ -288,16 +285,32 @@ def _other_subjects(connection: Connection, books: Books) -> Iterator[str]:
             yield f"there are ledger lines of {subject}, and no facts"
 
 
-def _compare(
-    connection: Connection, books: Books, table: Table, subject: str, wanted: Iterable[folded.Values]
+def _compare_subject(
+    connection: Connection, books: Books, subject: str, entries: list[JournalEntry], cases: list[Case]
 ) -> Iterator[str]:
-    """Rows of one subject in the database against what the facts fold to."""
-    query = select(table).where(table.c.unit == books.unit, table.c.subject == subject)
-    stored = sorted(tuple(row) for row in connection.execute(query))
+    """Ledger lines and case files of one subject against what the facts fold to."""
+    lines = _stored(connection, books, ledger, [subject])[subject]
+    yield from _differs(ledger, subject, lines, folded.ledger_values(books.unit, subject, entries))
+    yield from _compare_cases(connection, books, subject, cases)
+
+
+def _compare_cases(connection: Connection, books: Books, subject: str, cases: list[Case]) -> Iterator[str]:
+    stored = _stored(connection, books, case_file, [subject])[subject]
+    yield from _differs(case_file, subject, stored, folded.case_values(books.unit, subject, cases))
+
+
+def _stored(connection: Connection, books: Books, table: Table, subjects: list[str]) -> dict[str, list[Any]]:
+    """Rows of some subjects."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(select(table).where(table.c.unit == books.unit, table.c.subject.in_(subjects))):
+        found[row.subject].append(tuple(row))
+    return found
+
+
+def _differs(table: Table, subject: str, stored: list[Any], wanted: list[folded.Values]) -> Iterator[str]:
     columns = [column.name for column in table.columns]
-    expected = sorted(tuple(values[name] for name in columns) for values in wanted)
-    if stored != expected:
-        yield f"{table.name} of {subject}: {len(stored)} rows are not the {len(expected)} that the facts say"
+    if sorted(stored) != sorted(tuple(values[name] for name in columns) for values in wanted):
+        yield f"{table.name} of {subject}: the {len(stored)} rows are not the {len(wanted)} that the facts say"
 
 
 def _balance(connection: Connection, books: Books) -> Iterator[str]:
