@@ -18,6 +18,8 @@ from hub.home import HomeError
 from hub.office import OfficeError, add_person
 from hub.passwords import verifier_of
 from hub.store.database import HubIsBusyError
+from protocol import codec
+from protocol.codec import FieldError
 from protocol.package import Policy
 from protocol.values import DAY_MS
 
@@ -46,7 +48,7 @@ def call(home: Path, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return asyncio.run(_call_here(home, action, arguments))
     except HubIsBusyError:
         return asyncio.run(_call_server(home, action, arguments))
-    except (HomeError, OfficeError, AdminError, OSError) as error:
+    except (HomeError, OfficeError, AdminError, ValueError, OSError) as error:
         raise CallError(str(error)) from error
 
 
@@ -64,14 +66,17 @@ async def _call_server(home: Path, action: str, arguments: dict[str, Any]) -> di
         raise CallError(f"another command is using {home}: wait until it has finished")
     address = json.loads(path.read_text(encoding="utf-8"))
     headers = {"Authorization": f"Bearer {address['token']}"}
-    async with (
-        aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=600)) as session,
-        session.post(f"{address['url']}/admin/{action}", json=arguments) as answer,
-    ):
-        result: dict[str, Any] = await answer.json()
-        if answer.status != 200:
-            raise CallError(str(result.get("error", answer.status)))
-        return result
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=600)) as session,
+            session.post(f"{address['url']}/admin/{action}", json=arguments) as answer,
+        ):
+            result: dict[str, Any] = await answer.json()
+    except aiohttp.ClientError as error:  # The address may be left of a server that was killed.
+        raise CallError(f"{home} is in use, and its server does not answer: {error}") from error
+    if answer.status != 200:
+        raise CallError(str(result.get("error", answer.status)))
+    return result
 
 
 def show(result: dict[str, Any]) -> None:
@@ -110,8 +115,9 @@ def init(
             drop_m3_min=drop_m3_min,
             cash_rounding_vnd=cash_rounding_vnd,
         )
+        codec.unpack(Policy, codec.decode(codec.encode(codec.pack(policy))))  # Handhelds will read it so.
         asyncio.run(_init(home, policy, by))
-    except (HomeError, HubIsBusyError) as error:
+    except (HomeError, HubIsBusyError, FieldError) as error:
         raise CallError(str(error)) from error
     typer.echo(f"{home}: {branch_name} ({unit})")
 

@@ -17,6 +17,8 @@ from hub.core.conflicts import CONFLICTS, ConflictClass
 from hub.core.days import DayReport
 from hub.extract import summary
 from hub.store.schema import fact, handheld, person, route
+from protocol import codec
+from protocol.package import CollectorCard
 from protocol.records import Decision, Denomination
 
 Arguments = Mapping[str, Any]
@@ -92,12 +94,15 @@ async def import_bank(hub: Hub, arguments: Arguments) -> Result:
 
 async def add_user(hub: Hub, arguments: Arguments) -> Result:
     """Name a person. code; name; role; phone; verifier (Argon2id, made by the command line)."""
+    code, name, phone = _text(arguments, "code"), _text(arguments, "name"), _text(arguments, "phone", "")
+    card = CollectorCard(code=code, name=name, phone=phone)
+    codec.unpack(CollectorCard, codec.decode(codec.encode(codec.pack(card))))  # A policy will carry it.
     await office.add_person(
         hub,
-        code=_text(arguments, "code"),
-        name=_text(arguments, "name"),
+        code=code,
+        name=name,
         role=_text(arguments, "role"),
-        phone=_text(arguments, "phone", ""),
+        phone=phone,
         verifier=_text(arguments, "verifier", ""),
     )
     return {}

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from hub.app import Hub, issue_policy
 from hub.books import Books, Touched
-from hub.core.account import AccountState
+from hub.core.account import HUB, AccountState
 from hub.core.routing import known_reading, stop_of
 from hub.extract import ArrearRow, Extract, ExtractReading, HistoryRow, read_extract
-from hub.store.schema import account, customer, extract_file, package, person, route, tariff, unit
+from hub.store.schema import account, customer, extract_file, fact, package, person, route, tariff, unit
 from protocol import codec
 from protocol.chain import digest
 from protocol.package import CollectorCard, OpenBill, RoutePackage, Stop, seal_package
@@ -54,6 +54,7 @@ async def import_extract(hub: Hub, folder: Path, *, by: str, dry_run: bool = Fal
         return Imported(reading=reading, period="", new=0, changed=0, unchanged=0, left_out=0, done=False)
     stops = await asyncio.to_thread(_stops, extract)
     period = period_after(extract.last_period)
+    await hub.read(lambda connection: _require_period(connection, hub.books.unit, period))
     before = await hub.read(lambda connection: _stored_stops(connection, hub.books.unit))
     packed = {name: codec.encode(codec.pack(stop)) for name, stop in stops.items()}
     result = Imported(
@@ -68,6 +69,23 @@ async def import_extract(hub: Hub, folder: Path, *, by: str, dry_run: bool = Fal
     if not dry_run:
         await hub.write(lambda connection: _import(connection, hub.books, extract, stops, period, by, hub.clock()))
     return result
+
+
+def _require_period(connection: Connection, unit_code: str, period: str) -> None:
+    """Raise OfficeError for an extract of another period while work of this one is in the books.
+
+    The next extract lists what is unpaid of this period as arrears, under the office's own bill numbers: without
+    closing the period those debts would stand twice.
+    """
+    now = connection.execute(select(unit.c.period).where(unit.c.unit == unit_code)).scalar_one()
+    if now in ("", period):
+        return
+    work = select(fact.c.seq).where(fact.c.unit == unit_code, fact.c.device != HUB).limit(1)
+    if connection.execute(work).first() is not None:
+        raise OfficeError(
+            f"this extract opens {period}, and {now} has work in the books: closing a period is not built yet, "
+            "so begin the next period with a new hub, and keep this one to look things up"
+        )
 
 
 def _stops(extract: Extract) -> dict[str, Stop]:
@@ -97,6 +115,7 @@ def _import(
     by: str,
     now_ms: int,
 ) -> None:
+    _require_period(connection, books.unit, period)
     kept = _paid_bills_no_longer_listed(connection, books, stops, period)
     connection.execute(update(unit).where(unit.c.unit == books.unit).values(period=period))
     for file in extract.files:

@@ -1,6 +1,7 @@
 """Bank statements in: every line is a record of the hub, for the customer it names or in suspense."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from hub.office import OfficeError, require_person
 from hub.store.schema import bank_line, customer, unit
 from protocol.records import BankCredited
 
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 LINES_PER_COMMIT = 500  # Between commits handhelds get their turn.
 
 
@@ -80,7 +82,7 @@ def _record(line: BankLine, registers: Mapping[str, str], period: str) -> BankCr
         value_ms=line.value_time_ms,
         account=line.account,
         amount_vnd=line.amount_vnd,
-        content=line.content,
+        content=CONTROL.sub(" ", line.content),  # Banks put line breaks into narratives; records have none.
         match=found.kind.value,
         customer=found.customer_ids[0] if found.kind is MatchKind.ONE else None,
     )

@@ -22,7 +22,8 @@ import cbor2
 from protocol.fields import Bytes, Int, Items, Text
 
 T = TypeVar("T")
-DEPTH_MAX = 8  # A record nests four deep; a package five.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # All but tab and line ends.
+DEPTH_MAX = 8  # A record nests five deep; a package eight, down to the blocks of its tariff.
 
 Wire = int | str | bytes | list["Wire"] | tuple["Wire", ...] | dict[int, "Wire"]
 
@@ -263,6 +264,8 @@ def _text_reader(base: type[str], bound: Text) -> Callable[[Any, str], str]:
     def read(content: Any, path: str) -> str:
         if type(content) is not str or not low <= len(content) <= high:
             raise FieldError(path, f"must be text of {low} to {high} characters")
+        if _CONTROL.search(content) is not None:
+            raise FieldError(path, "must not have control characters: databases and printers choke on them")
         if fits is not None and fits(content) is None:
             raise FieldError(path, f"must match {bound.pattern}")
         if base is str:

@@ -33,6 +33,7 @@ from protocol.tariff import Bill
 from protocol.values import ClockEvidence, Fix, Imei, NoFix
 
 VERSION = 1
+HEADS_MAX = 32  # Handhelds of one collector on one date; with the longest reason the record stays below its limit.
 OPEN_BILLS_MAX = 24  # Two years of unpaid months; supply is shut off long before.
 DENOMINATIONS = (500_000, 200_000, 100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200)
 Count = Annotated[int, Int(0, 10**6)]
@@ -439,7 +440,7 @@ class DayClosed(HubRecord):
     TITLE: ClassVar[tuple[str, str]] = ("Khóa sổ ngày", "Day closed")
     collector: UserCode
     business_date: DateText
-    heads: Annotated[tuple[HeadRef, ...], Items(0, 64)]
+    heads: Annotated[tuple[HeadRef, ...], Items(0, HEADS_MAX)]
     expected_vnd: Annotated[int, Int(-(2**53), 2**53)]
     received_vnd: Annotated[int, Int(0, 2**53)]
     difference_vnd: Annotated[int, Int(-(2**53), 2**53)]

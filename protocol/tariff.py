@@ -19,6 +19,7 @@ from typing import Annotated, NamedTuple
 from protocol.fields import M3, VND_MAX, Code, DateText, Int, Items, Name, PeriodText, Vnd
 from protocol.values import days_between
 
+BILL_LINES_MAX = 32  # Two versions of sixteen blocks; a record of that many lines stays below its limit.
 CONSUMPTION_M3_MAX = 10**6  # What a record carries as M3; no meter at a door passes it in a month.
 
 Percent = Annotated[int, Int(0, 100)]
@@ -168,7 +169,7 @@ class Bill:
     outside.
     """
 
-    lines: Annotated[tuple[BillLine, ...], Items(0, 64)]
+    lines: Annotated[tuple[BillLine, ...], Items(0, BILL_LINES_MAX)]
     gross_vnd: Vnd
     net_vnd: Vnd
     vat_vnd: Vnd
@@ -295,7 +296,7 @@ def compute_bill(
         vat_vnd += charges.vat_vnd
         fee_vnd += charges.fee_vnd
     total_vnd = net_vnd + vat_vnd + fee_vnd
-    if total_vnd > VND_MAX:
+    if total_vnd > VND_MAX or len(lines) > BILL_LINES_MAX:
         raise TariffError(TariffProblem.BILL_TOO_LARGE, f"{total_vnd} VND")
     return Bill(
         lines=tuple(lines),

@@ -155,7 +155,7 @@ class Collector:
     async def void(self, receipt_no: int, amount_vnd: int, reason: str = "WRONG_CUSTOMER") -> None:
         """Take a collection back: the record first, then the notes go back to the customer."""
         await self.record("VoidCollection", receipt_no=receipt_no, reason=reason)
-        Purse().put(self.bag.hand_over(amount_vnd))
+        self.bag.hand_over(amount_vnd)
 
     async def close_day(self) -> None:
         """Count the bag, close the shift, print the day slip."""

@@ -16,10 +16,10 @@ from hub.store.schema import day_close, decision, fact, handheld
 from protocol import codec
 from protocol.envelope import frame
 from protocol.fields import Items
-from protocol.records import DayClosed, Header, HeadRef, Record
+from protocol.records import HEADS_MAX, DayClosed, Header, HeadRef, Record
 from protocol.sealed import UnreadableError, parse
 
-_Heads = Annotated[tuple[HeadRef, ...], Items(0, 64)]
+_Heads = Annotated[tuple[HeadRef, ...], Items(0, HEADS_MAX)]
 _read_heads = codec.reader(_Heads)
 _write_heads = codec.writer(_Heads)
 IN_MAX = 500  # Values in one IN list: SQLite takes 32,766, and one statement text serves all.
