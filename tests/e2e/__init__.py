@@ -1,0 +1,1 @@
+"""Whole programs, killed and cut off at chosen moments."""
