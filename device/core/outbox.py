@@ -67,8 +67,9 @@ class Outbox:
         self._ask_head = False
         self._not_before_ms = 0
         self.trouble = ""
+        if seq > self.acked:  # A head that has not moved says nothing of what the link can carry.
+            self._window = min(self._window * 2, UPLOAD_RECORDS_MAX)
         self.acked = max(self.acked, min(seq, self.head))
-        self._window = min(self._window * 2, UPLOAD_RECORDS_MAX)
 
     def lost(self, sentence: str, up_ms: int) -> None:
         """No answer that proves anything. The records may have arrived: ask before sending them all again."""
@@ -85,8 +86,10 @@ class Outbox:
         self._failures += 1
         self._ask_head = False  # A hub that knows another history of this handheld must still get this one.
         self.trouble = sentence
-        if code == RefusalCode.GAP and have_seq is not None and have_seq < self.head:
-            self.acked = have_seq  # Also backwards: a hub restored from a backup asks for what it lost.
+        if code == RefusalCode.GAP and have_seq is not None:
+            # Backwards: a hub restored from a backup asks for what it lost. Never forwards, since a refusal proves
+            # nothing: a hub that has more than it signed for has another history, and finds where they part in ours.
+            self.acked = have_seq if have_seq < self.acked else 0
             self._wait(0 if self._failures == 1 else WAIT_MAX_MS, up_ms)
         elif code == RefusalCode.TOO_LARGE and self._window > 1:
             self._window = max(1, self._window // 2)

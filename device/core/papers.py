@@ -173,12 +173,14 @@ def _customer(work: StopWork) -> PaperCustomer:
 
 
 def _reading(work: StopWork, about: Sealed) -> PaperReading:
-    last, record = work.stop.history[-1], about.record
+    """A reading as its record has it; of the stop only the date before it, also under a later period's package."""
+    history, record = work.stop.history, about.record
     taken = record if isinstance(record, ReadingTaken) else None
     assert isinstance(record, ReadingTaken | ReadingSkipped)
+    last = next((past for past in reversed(history) if past.period < record.period), history[0])
     return PaperReading(
-        period=work.package.period,
-        previous_index=last.index,
+        period=record.period,
+        previous_index=taken.previous_index if taken is not None else last.index,
         previous_date=last.reading_date,
         index=taken.index if taken is not None else None,
         date=local_date(about.header.at_ms),

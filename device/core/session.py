@@ -45,7 +45,7 @@ from protocol.envelope import EnvelopeError, SignatureError
 from protocol.facts import Reading
 from protocol.fields import VND_MAX
 from protocol.package import open_package, open_policy
-from protocol.readings import READING_CODES, ReadingInputError, Use, use_m3
+from protocol.readings import ANY_USE_M3, READING_CODES, ReadingInputError, Use, use_m3
 from protocol.reasons import Reason
 from protocol.records import (
     CashCollected,
@@ -70,6 +70,7 @@ from protocol.values import ClockEvidence, ClockSource, Fix, Instant, NoFix, day
 from protocol.wire import Changes, open_ack
 
 CASH = "TT"
+DAYS_MAX = 3_660  # The most a record carries; only a clock that is years ahead comes this far.
 MADE_BY: dict[type[c.Recorded], type[HandheldRecord]] = {
     c.OpenShift: ShiftOpened,
     c.TakeReading: ReadingTaken,
@@ -229,7 +230,7 @@ class CollectorSession:
             return _no(Reason.READING_INPUT, detail=command.code)
         last = work.stop.history[-1]
         reading_date = local_date(max(self.work.at_ms, now.wall_ms))
-        days = max(0, days_between(last.reading_date, reading_date))
+        days = min(max(0, days_between(last.reading_date, reading_date)), DAYS_MAX)
         try:
             use = Use(
                 use_m3(
@@ -243,6 +244,8 @@ class CollectorSession:
             )
         except ReadingInputError as error:
             return _no(Reason.READING_INPUT, detail=error.field)
+        if abs(use.m3) > ANY_USE_M3:
+            return _no(Reason.READING_INPUT, detail="index")
         reading = Reading(code=command.code, index=command.index, use=use)
         doubts = warnings(reading, work.facts_now)
         if doubts and not command.confirmed:
@@ -350,7 +353,7 @@ class CollectorSession:
             return _no(Reason.ALREADY_VOIDED)
         if self.work.shift is None or not self.work.shift.is_open:
             return _no(Reason.NO_OPEN_SHIFT)
-        if one.business_date != self.work.shift.business_date:
+        if (one.collector, one.business_date) != (self.work.shift.collector, self.work.shift.business_date):
             return _no(Reason.DAY_IS_OVER)
         jobs = [job for job in self.work.papers if job.about == one.sealed.digest]
         if any(self.work.papers[job] is PaperState.STARTED for job in jobs):

@@ -16,13 +16,16 @@ from protocol.sealed import Sealed
 from protocol.tariff import Bill
 from protocol.wire import StopChange
 
+UNKNOWN_DAYS = 0  # The hub names no days of a reading made elsewhere; rules then compare the m3 as they are.
+
 
 @dataclass(slots=True)
 class Collection:
-    """A collection of this handheld."""
+    """A collection of this handheld, and in whose day it stands."""
 
     sealed: Sealed
     record: CashCollected
+    collector: str
     business_date: str
     voided: bool = False
 
@@ -86,6 +89,8 @@ class StopWork:
             record = self.taken.record
             assert isinstance(record, ReadingTaken)
             return Reading(code=record.code, index=record.index, use=Use(record.use_m3, record.days))
+        if (known := self.stop.known) is not None:
+            return Reading(code=known.code, index=known.index, use=Use(known.use_m3, UNKNOWN_DAYS))
         return None
 
     def hold(self) -> Reason | None:
@@ -104,7 +109,7 @@ class StopWork:
         """What may be asked for now, under the rules and after what has been paid here or elsewhere."""
         reason = self.hold()
         bills: list[OpenBill] = []
-        credit_vnd = self.told.credit_vnd if self.told is not None else self.stop.credit_vnd
+        credit_vnd = self._credit_vnd()
         if reason is None or scope(reason) is not Scope.EVERY_BILL:
             if which is not Which.CURRENT:
                 bills += self.open_arrears()
@@ -151,6 +156,13 @@ class StopWork:
         if amount_vnd <= 0:
             return []
         return [OpenBill(bill_no=self.bill_no, period=self.package.period, amount_vnd=amount_vnd)]
+
+    def _credit_vnd(self) -> int:
+        """Credit the hub told of that no collection of ours has used up; where in doubt it waits at the hub."""
+        credit_vnd = self.told.credit_vnd if self.told is not None else self.stop.credit_vnd
+        period = self.package.period
+        ours = [one.record for one in self.collections if not one.voided and one.record.period == period]
+        return max(0, credit_vnd - sum(record.credit_vnd or 0 for record in ours))
 
     def _paid_here(self) -> set[str]:
         return {bill_no for one in self.collections if not one.voided for bill_no in one.record.bills}

@@ -105,9 +105,11 @@ class Work:
                 day = self._day(sealed)
                 day.collected.append(record)
                 self.receipt_no = record.receipt_no
-                one = self._collections[sealed.digest] = Collection(sealed, record, day.business_date)
-                if (work := self._work(record.customer, record.period)) is not None:
-                    work.collections.append(one)
+                one = self._collections[sealed.digest] = Collection(
+                    sealed, record, day.collector, day.business_date
+                )
+                if (work := self.stops.get(record.customer)) is not None:
+                    work.collections.append(one)  # Of whatever period: what was paid here is never asked for again.
             case CollectionVoided():
                 self._collections[record.collection].voided = True
                 self._day(sealed).voided.append(self._collections[record.collection].record)
@@ -151,17 +153,20 @@ class Work:
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Derive all work anew from packages and own records, checking the chain on the way."""
+        """Derive all work anew from packages and own records, checking the chain on the way.
+
+        A customer that stands in two packages has moved: the newer one counts, whichever arrived first.
+        """
         assert self.policy is not None or not self.packages
         self.stops = {
             stop.customer: StopWork.of(stop, package, self.policy)
-            for package in self.packages.values()
+            for package in sorted(self.packages.values(), key=lambda one: (one.period, one.issued_ms, one.route))
             for stop in package.stops
             if self.policy is not None
         }
         for customer, change in self._told.items():
             if (work := self.stops.get(customer)) is not None:
-                work.told = change
+                work.hear(change)
         records, self.records, self.tip = self.records, [], EMPTY
         self.shift = None
         for index in (self.days, self._collections, self.prints):
