@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from hub import cashier, checking, enrolment, export, office, statements
 from hub.app import Hub
+from hub.books import Books
 from hub.core.conflicts import CONFLICTS, ConflictClass
 from hub.core.days import DayReport
 from hub.extract import summary
@@ -88,7 +89,10 @@ async def import_bank(hub: Hub, arguments: Arguments) -> Result:
         "matched": done.matched,
         "unmatched": done.unmatched,
         "unmatched_vnd": done.unmatched_vnd,
-        "problems": [problem.text("vi") for problem in done.reading.problems],
+        "problems": [
+            *(problem.text("vi") for problem in done.reading.problems),
+            *(f"Giao dịch {name} đã nhận trước đây với nội dung khác: hãy hỏi ngân hàng" for name in done.changed),
+        ],
     }
 
 
@@ -283,8 +287,9 @@ async def decide(hub: Hub, arguments: Arguments) -> Result:
 
 
 async def check(hub: Hub, arguments: Arguments) -> Result:
-    """Does everything still hold? findings is empty when it does."""
-    found = await hub.read(lambda connection: checking.findings(connection, hub.books))
+    """Does everything still hold? findings is empty when it does. Believes nothing that is remembered in memory."""
+    fresh = Books(hub.books.unit, hub.books.key)
+    found = await hub.read(lambda connection: checking.findings(connection, fresh))
     count = await hub.read(lambda connection: connection.execute(select(func.count()).select_from(fact)).scalar_one())
     return {"findings": found, "facts": count}
 

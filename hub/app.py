@@ -69,6 +69,7 @@ class Hub:
         database = await Database.open(home.database)
         now = clock or chosen_clock()
         books = Books(home.unit, home.key)
+        database.on_rollback = books.forget
         return cls(home, database, books, Intake(database, books, now, chosen_checkpoint()), now, lock)
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from hub.core.account import HUB, AccountBase, AccountState, Close, Fact
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.days import DayState, fold_day
 from hub.core.fold import fold, fold_stranger
-from hub.core.handhelds import HandheldState, apart, of_chain, quarantine
+from hub.core.handhelds import Chain, HandheldState, apart, of_chain
 from hub.core.ledger import JournalEntry, credited
 from hub.store import folded
 from hub.store.facts import (
@@ -80,7 +80,11 @@ class CustomerBase:
 
 
 class Books:
-    """Folding for one unit. `key` signs the hub's records; `forget` after an import, a tariff or a policy."""
+    """Folding for one unit. `key` signs the hub's records.
+
+    Remembers what the extract says, so one instance serves writing transactions only, one after the other; readers
+    that fold make their own. `forget` after an import, a tariff, a policy or a rollback.
+    """
 
     def __init__(self, unit_code: str, key: SigningKey) -> None:
         self.unit = unit_code
@@ -149,8 +153,9 @@ class Books:
     def _late_customers(self, connection: Connection, record: DayClosed) -> set[str]:
         """Customers with facts that the cut leaves outside: their postings may move, their voids may be too late.
 
-        Facts behind the heads, facts of the date on other handhelds, and what had been late for an earlier date
-        already.
+        Facts behind the heads, and facts of the collector on handhelds that the cut does not name. A cut names every
+        handheld that had anything of the collector, so when it is made there is little to find; in another order
+        there may be.
         """
         forked = forks(connection, self.unit)
         heads = {head.device: head.seq for head in record.heads}
@@ -158,23 +163,12 @@ class Books:
             (fact.c.device == device) & (fact.c.seq > min(seq, forked.get(device, seq + 1) - 1))
             for device, seq in heads.items()
         ]
-        elsewhere = (fact.c.collector == record.collector) & (fact.c.day == record.business_date)
+        elsewhere = (fact.c.collector == record.collector) & fact.c.device.not_in([HUB, *heads])
         found: set[str] = set()
         for condition in (*behind, elsewhere):
-            query = select(fact.c.device, fact.c.customer).where(fact.c.unit == self.unit, condition)
-            found |= {
-                row.customer
-                for row in connection.execute(query)
-                if row.customer and row.device != HUB and (condition is not elsewhere or row.device not in heads)
-            }
-        late = select(case_file.c.customer).where(
-            case_file.c.unit == self.unit,
-            case_file.c.klass == ConflictClass.FACT_AFTER_CLOSE.value,
-            case_file.c.for_person == 0,
-            case_file.c.settled == 0,
-            case_file.c.collector == record.collector,
-        )
-        return found | set(connection.execute(late).scalars())
+            query = select(fact.c.customer).where(fact.c.unit == self.unit, fact.c.customer != "", condition)
+            found |= set(connection.execute(query.distinct()).scalars())
+        return found
 
     # Folding.
 
@@ -206,7 +200,7 @@ class Books:
         for one in touched.bank:
             assert isinstance(one.record, BankCredited)
             entries, found = self.fold_unmatched(connection, one)
-            post(folded.bank_subject(one.record.bank_bin, one.record.transaction), entries, found)
+            post(folded.bank_subject(one.seq), entries, found)
         folded.replace_accounts(connection, self.unit, accounts)
         folded.replace_postings(connection, self.unit, subjects, lines, cases)
         return version
@@ -283,8 +277,8 @@ class Books:
         decisions = self.decisions_on(connection, device)
         decided = frozenset(one.subject for one in decisions)
         adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
-        state = of_chain(device, links, decided, adopted=bool(adopted))
-        quarantined = quarantine(state.fork_from, links, adopted)
+        state = of_chain(device, links, decided, adopted)
+        quarantined = Chain(links, adopted).quarantined
         touched: set[str] = set()
         if state.fork_from:
             touched = set_quarantine(connection, self.unit, device, state.fork_from, quarantined)
@@ -310,7 +304,7 @@ class Books:
         )
         found: list[SupervisorDecided] = []
         for row in connection.execute(query):
-            _, record, _ = self.parsed.of(row.digest, row.message)
+            _, record, _ = self.parsed.of(HUB, row.digest, row.message)
             if isinstance(record, SupervisorDecided) and record.device == device:
                 found.append(record)
         return found

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from hub.app import Hub, post
 from hub.books import Books
-from hub.core.account import Fact
+from hub.core.account import HUB, Fact
 from hub.core.conflicts import ConflictClass
 from hub.core.days import DayReport, HandheldDay, handheld_day
 from hub.core.ledger import Account
@@ -25,10 +25,16 @@ from protocol.records import (
     ShiftOpened,
     SupervisorDecided,
 )
+from protocol.values import is_date, local_date
 
 CASHIERS = ("cashier", "supervisor", "it")
 DECIDERS = ("supervisor",)
 OPEN = (case_file.c.for_person == 1, case_file.c.settled == 0)
+DECIDED_OTHERWISE = {
+    ConflictClass.FORK.value,
+    ConflictClass.VOID_WITH_PAPER_OUT.value,
+    ConflictClass.VOID_TOO_LATE.value,
+}
 SHIFT_KINDS = (ShiftOpened.KIND, ShiftClosed.KIND)
 
 
@@ -38,17 +44,19 @@ async def receive_cash(
     """A cashier counted this from a collector for a date; the sum. The same intent twice is one handover."""
 
     def work(connection: Connection) -> int:
-        require_person(connection, hub.books.unit, collector, ("collector",))
+        _require_collector(connection, hub.books, collector)
         require_person(connection, hub.books.unit, by, CASHIERS)
         amount = sum(note.value_vnd * note.pieces for note in notes)
         if amount <= 0:
             raise OfficeError("count at least one note: an empty handover is no handover")
-        known = facts_of_day(connection, hub.books.unit, collector, day, (CashReceived.KIND,), hub.books.parsed)
-        if intent is None or all(one.header.intent != intent for one in known):
-            made = CashReceived(
-                collector=collector, business_date=day, amount_vnd=amount, notes=tuple(notes), by=by
-            )
+        if not is_date(day) or day > local_date(hub.clock()):
+            raise OfficeError(f"{day} has not come yet: name the date whose cash this is")
+        made = CashReceived(collector=collector, business_date=day, amount_vnd=amount, notes=tuple(notes), by=by)
+        before = _handover(connection, hub.books, intent) if intent is not None else None
+        if before is None:
             post(connection, hub.books, made, hub.clock(), intent)
+        elif before != made:
+            raise OfficeError("this handover was entered before with other figures: look at the day")
         return amount
 
     return await hub.write(work)
@@ -68,15 +76,27 @@ async def take_paper_back(hub: Hub, *, device: int, receipt_no: int, by: str) ->
     return await hub.write(work)
 
 
+def _handover(connection: Connection, books: Books, intent: bytes) -> CashReceived | None:
+    """The handover that an intent made before, whatever it was of."""
+    query = select(fact.c.digest, fact.c.message).where(
+        fact.c.unit == books.unit, fact.c.device == HUB, fact.c.kind == CashReceived.KIND
+    )
+    for row in connection.execute(query.order_by(fact.c.seq.desc())):
+        header, record, _ = books.parsed.of(HUB, row.digest, row.message)
+        if header is not None and header.intent == intent and isinstance(record, CashReceived):
+            return record
+    return None
+
+
 def find_receipt(connection: Connection, books: Books, device: int, receipt_no: int) -> Fact:
     """The collection behind a receipt number. Raises OfficeError."""
     query = (
         select(fact.c.customer, fact.c.digest, fact.c.message)
         .where(fact.c.unit == books.unit, fact.c.device == device, fact.c.kind == CashCollected.KIND)
-        .order_by(fact.c.seq.desc())
+        .order_by(fact.c.quarantined, fact.c.seq.desc())
     )
     for row in connection.execute(query):
-        header, record, _ = books.parsed.of(row.digest, row.message)
+        header, record, _ = books.parsed.of(device, row.digest, row.message)
         if header is not None and isinstance(record, CashCollected) and record.receipt_no == receipt_no:
             return Fact(
                 device=device,
@@ -112,7 +132,10 @@ async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, 
         elif decision is Decision.ADOPT_BRANCH:
             if row.klass != ConflictClass.FORK.value:
                 raise OfficeError("only one of two histories can be adopted")
+            _require_tip(connection, hub.books, row.device, row.seq, tip)
             subject = tip
+        if decision is Decision.NOTED and row.klass in DECIDED_OTHERWISE:
+            raise OfficeError("this case needs its own decision: accept the void, or adopt a branch")
         about, _, _ = row.subject.partition(":")
         made = SupervisorDecided(
             decision=decision,
@@ -127,6 +150,15 @@ async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, 
         post(connection, hub.books, made, hub.clock())
 
     await hub.write(work)
+
+
+def _require_tip(connection: Connection, books: Books, device: int, fork_from: int, tip: bytes) -> None:
+    """Raise OfficeError unless `tip` is a record of this chain at the fork or behind it."""
+    query = select(fact.c.seq).where(
+        fact.c.unit == books.unit, fact.c.device == device, fact.c.seq >= fork_from, fact.c.digest == tip
+    )
+    if connection.execute(query).first() is None:
+        raise OfficeError("name the last record of the branch that is true: this one is not of this handheld's fork")
 
 
 def cash_owed_vnd(connection: Connection, unit_code: str, collector: str, day: str) -> int:
@@ -175,18 +207,22 @@ async def close_day(hub: Hub, *, collector: str, day: str, by: str, reason: str 
     def work(connection: Connection) -> DayReport:
         books = hub.books
         require_person(connection, books.unit, by, ("supervisor", "it"))
+        _require_collector(connection, books, collector)
+        if not is_date(day) or day > local_date(hub.clock()):
+            raise OfficeError(f"{day} has not come yet: close a date on the day itself or later")
         report = day_report(connection, books, collector, day)
         if report.closed is not None:
             raise OfficeError(f"{day} of {collector} is closed already")
-        if report.behind and not reason:
-            names = ", ".join(map(str, report.behind))
+        behind = sorted({*report.behind, *_owing_records(connection, books, collector)})
+        if behind and not reason:
+            names = ", ".join(map(str, behind))
             raise OfficeError(f"handheld {names} has not sent everything: let it send, or close with a reason")
         if report.difference_vnd and not reason:
             raise OfficeError(f"the cash differs by {report.difference_vnd} đ: close with a reason")
         made = DayClosed(
             collector=collector,
             business_date=day,
-            heads=tuple(HeadRef(one.device, one.hub_seq, one.hub_digest) for one in report.handhelds),
+            heads=_heads(connection, books, collector),
             expected_vnd=report.hub_vnd,
             received_vnd=report.received_vnd,
             difference_vnd=report.difference_vnd,
@@ -209,6 +245,39 @@ def open_days(connection: Connection, books: Books) -> list[tuple[str, str]]:
     return sorted(
         ((row.collector, row.day) for row in connection.execute(query)), key=lambda pair: (pair[1], pair[0])
     )
+
+
+def _heads(connection: Connection, books: Books, collector: str) -> tuple[HeadRef, ...]:
+    """Where every handheld stands that has anything of this collector: a cut that names them all moves nothing
+    twice.
+    """
+    query = select(fact.c.device).where(
+        fact.c.unit == books.unit, fact.c.collector == collector, fact.c.device != HUB
+    )
+    devices = set(connection.execute(query.distinct()).scalars())
+    rows = connection.execute(
+        select(handheld.c.device, handheld.c.seq, handheld.c.digest)
+        .where(handheld.c.unit == books.unit, handheld.c.device.in_(devices))
+        .order_by(handheld.c.device)
+    )
+    return tuple(HeadRef(row.device, row.seq, row.digest) for row in rows)
+
+
+def _owing_records(connection: Connection, books: Books, collector: str) -> set[int]:
+    """The collector's own handhelds that have told of more records than are here."""
+    query = select(handheld.c.device).where(
+        handheld.c.unit == books.unit, handheld.c.collector == collector, handheld.c.made > handheld.c.seq
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _require_collector(connection: Connection, books: Books, collector: str) -> None:
+    """Raise OfficeError for a code that is no collector's, unless records name it: their cash must be settled
+    somehow.
+    """
+    query = select(fact.c.seq).where(fact.c.unit == books.unit, fact.c.collector == collector).limit(1)
+    if connection.execute(query).first() is None:
+        require_person(connection, books.unit, collector, ("collector",))
 
 
 def cases(connection: Connection, unit_code: str, *, only_open: bool = True) -> list[dict[str, object]]:

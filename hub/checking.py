@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.books import Books, CustomerBase, hub_fact
+from hub.cashier import cash_owed_vnd
 from hub.core.account import HUB, AccountState
 from hub.core.conflicts import Case
-from hub.core.handhelds import business_day, of_chain, quarantine
-from hub.core.ledger import JournalEntry
+from hub.core.handhelds import Chain, business_day, of_chain
+from hub.core.ledger import Account, JournalEntry
 from hub.core.verify import Arrival, arrival
 from hub.store import folded
 from hub.store.facts import IN_MAX, batches, fact_of, links_of
@@ -37,7 +38,7 @@ from protocol import codec
 from protocol.chain import NO_DIGEST, digest
 from protocol.codec import CodecError, FieldError
 from protocol.envelope import EnvelopeError, Purpose, SignatureError, VerifyKey, frame, open_sealed
-from protocol.records import BankCredited, Decision, ExtractImported, PackageRef
+from protocol.records import BankCredited, DayClosed, Decision, ExtractImported, PackageRef
 from protocol.sealed import Sealed, UnreadableError, parse
 
 FINDINGS_MAX = 100  # Past this the first ones are enough to act on.
@@ -48,7 +49,7 @@ DAMAGED = (ValueError, LookupError, AssertionError, SQLAlchemyError)
 def findings(connection: Connection, books: Books) -> list[str]:
     """Everything that does not hold; empty when all is well."""
     found: list[str] = []
-    for check in (_hub_chain, _handheld_chains, _extracts, _accounts, _other_subjects, _balance):
+    for check in (_hub_chain, _handheld_chains, _extracts, _accounts, _other_subjects, _closed_dates, _balance):
         try:
             for sentence in check(connection, books):
                 found.append(sentence)
@@ -171,10 +172,10 @@ def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
     links = links_of(connection, books.unit, device, books.parsed)
     decisions = books.decisions_on(connection, device)
     adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
-    state = of_chain(device, links, frozenset(one.subject for one in decisions), adopted=bool(adopted))
+    state = of_chain(device, links, frozenset(one.subject for one in decisions), adopted)
     if (state.fork_from, state.receipt_no) != (head.fork_from, head.receipt_no):
         yield f"handheld {device}: its head row does not say what its chain says"
-    wanted = quarantine(state.fork_from, links, adopted)
+    wanted = Chain(links, adopted).quarantined
     query = select(fact.c.digest).where(
         fact.c.unit == books.unit, fact.c.device == device, fact.c.quarantined == 1
     )
@@ -192,7 +193,7 @@ def _extracts(connection: Connection, books: Books) -> Iterator[str]:
     )
     last: ExtractImported | None = None
     for row in connection.execute(query):
-        _, record, _ = books.parsed.of(row.digest, row.message)
+        _, record, _ = books.parsed.of(HUB, row.digest, row.message)
         if not isinstance(record, ExtractImported):
             continue
         last = record
@@ -231,6 +232,7 @@ def _accounts(connection: Connection, books: Books) -> Iterator[str]:
         for known, state in books.fold_accounts(connection, part):
             subject = folded.account_subject(state.customer)
             yield from _account(books, known, state, rows.get(state.customer))
+            yield from _dues(state)
             wanted = folded.ledger_values(books.unit, subject, state.entries)
             yield from _differs(ledger, subject, lines[subject], wanted)
             wanted = folded.case_values(books.unit, subject, state.cases)
@@ -242,6 +244,29 @@ def _accounts(connection: Connection, books: Books) -> Iterator[str]:
     stored = select(account.c.customer).where(account.c.unit == books.unit)
     for name in sorted(set(connection.execute(stored).scalars()) - set(names)):
         yield f"account {name} belongs to nobody"
+
+
+def _dues(state: AccountState) -> Iterator[str]:
+    """What a customer owes in the ledger is what is open of the bills, less the credit."""
+    lines = [line for entry in state.entries for line in entry.lines if line.account is Account.RECEIVABLE]
+    owed = sum(line.amount_vnd for line in lines)
+    wanted = sum(bill.open_vnd for bill in state.bills.values()) - state.credit_vnd
+    if owed != wanted:
+        yield f"account {state.customer}: the ledger says {owed} đ are owed, the bills say {wanted} đ"
+
+
+def _closed_dates(connection: Connection, books: Books) -> Iterator[str]:
+    """What was owed of a date when it was closed is what is owed of it now: nothing moves behind a cut."""
+    query = select(fact.c.digest, fact.c.message).where(
+        fact.c.unit == books.unit, fact.c.device == HUB, fact.c.kind == DayClosed.KIND
+    )
+    for row in connection.execute(query).all():
+        _, record, _ = books.parsed.of(HUB, row.digest, row.message)
+        if isinstance(record, DayClosed):
+            owed = cash_owed_vnd(connection, books.unit, record.collector, record.business_date)
+            if owed != record.expected_vnd:
+                name = f"{record.business_date} of {record.collector}"
+                yield f"{name} was closed at {record.expected_vnd} đ, and its records now say {owed} đ"
 
 
 def _account(books: Books, known: CustomerBase, state: AccountState, row: Any) -> Iterator[str]:
@@ -273,7 +298,7 @@ def _other_subjects(connection: Connection, books: Books) -> Iterator[str]:
             continue
         claimed += 1
         if one.record.customer is None:
-            subject = folded.bank_subject(one.record.bank_bin, one.record.transaction)
+            subject = folded.bank_subject(one.seq)
             expected.add(subject)
             yield from _compare_subject(connection, books, subject, *books.fold_unmatched(connection, one))
     lines_known = select(func.count()).where(bank_line.c.unit == books.unit)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from hub.app import Hub
 from hub.core.verify import RefusedError
+from hub.intake import ACTIVE, PENDING
 from hub.office import OfficeError, require_person
 from hub.store.schema import handheld, slot
 from protocol.chain import NO_DIGEST
@@ -38,7 +39,6 @@ CODE_BYTES = 12  # 96 bits; in base32 four groups of five letters.
 CODE_LIFE_MS = 24 * 3_600_000
 TRIES_MAX = 10
 NONCES_MAX = 64  # Enrolments under way at once; the oldest is forgotten.
-PENDING, ACTIVE = "pending", "active"
 
 
 def normal_code(text: str) -> bytes:

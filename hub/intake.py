@@ -26,6 +26,7 @@ from protocol.envelope import Frame, VerifyKey
 from protocol.records import PackageRef
 from protocol.wire import Ack, Head, RefusalCode, seal_ack
 
+PENDING, ACTIVE = "pending", "active"  # Standing of a handheld: enrolled, and confirmed by a person.
 VERIFY_THREADS = 2  # Ed25519 releases the interpreter lock; the branch's machine has at least two cores.
 VERIFY_PART = 128  # Records one thread checks at a time.
 
@@ -67,6 +68,8 @@ class Intake:
         """An upload, from bytes to ack. Raises RefusedError when nothing of it could be looked at."""
         parts = frames(body)
         sender = await self.sender(parts[0][1].kid)
+        if sender.status == PENDING:
+            raise RefusedError(RefusalCode.NOT_CONFIRMED, "the branch has not confirmed this handheld's IMEI yet")
         found, refused = await self._verify(parts, sender.key)
         if not found and refused is not None:
             raise refused
@@ -86,7 +89,7 @@ class Intake:
         if row is None:
             raise RefusedError(RefusalCode.UNKNOWN_KEY, "this handheld is not enrolled here: enrol it again")
         sender = Sender(row.device, VerifyKey.of(row.public_key), row.status, row.collector)
-        if row.status == "active":
+        if row.status == ACTIVE:
             self._senders[kid] = sender
         return sender
 

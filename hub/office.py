@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from hub.app import Hub, issue_policy
 from hub.books import Books, Touched
@@ -21,8 +21,9 @@ from hub.extract import ArrearRow, Extract, ExtractReading, HistoryRow, read_ext
 from hub.store.schema import account, customer, extract_file, fact, package, person, route, tariff, unit
 from protocol import codec
 from protocol.chain import digest
-from protocol.package import CollectorCard, OpenBill, RoutePackage, Stop, seal_package
-from protocol.records import ExtractImported, FileRef, PackageIssued, TariffIssued
+from protocol.codec import FieldError
+from protocol.package import COLLECTORS_MAX, CollectorCard, OpenBill, RoutePackage, Stop, seal_package
+from protocol.records import OPEN_BILLS_MAX, ExtractImported, FileRef, PackageIssued, TariffIssued
 from protocol.values import DAY_MS, period_after, start_of_day_ms
 
 PACKAGE_DAYS = 62  # A period and the month in which its sweep and its corrections end.
@@ -228,11 +229,18 @@ async def add_person(hub: Hub, *, code: str, name: str, role: str, phone: str = 
     """Name somebody who works with the hub. Raises OfficeError for a role or code that cannot be."""
     if role not in ROLES:
         raise OfficeError(f"the role {role!r} does not exist: choose one of {', '.join(ROLES)}")
+    try:
+        codec.unpack(CollectorCard, codec.pack(CollectorCard(code=code, name=name, phone=phone)))
+    except FieldError as error:
+        raise OfficeError(f"this person cannot stand on papers: {error}") from error
 
     def work(connection: Connection) -> None:
         where = (person.c.unit == hub.books.unit, person.c.code == code)
         if connection.execute(select(person.c.code).where(*where)).first() is not None:
             raise OfficeError(f"somebody with the code {code!r} exists already")
+        here = (person.c.unit == hub.books.unit, person.c.role == "collector")
+        if role == "collector" and connection.execute(select(func.count()).where(*here)).scalar_one() >= COLLECTORS_MAX:
+            raise OfficeError(f"a unit has at most {COLLECTORS_MAX} collectors: divide it into two units")
         connection.execute(
             insert(person).values(
                 unit=hub.books.unit, code=code, name=name, phone=phone, role=role, verifier=verifier
@@ -311,18 +319,20 @@ def _package(
         stop = known.base.stop
         current = state.current
         arrears = tuple(bill for bill in state.open_bills() if current is None or bill.bill_no != current.bill_no)
+        arrears = arrears[:OPEN_BILLS_MAX]
         stops.append(replace(stop, arrears=arrears, credit_vnd=state.credit_vnd, known=known_reading(state)))
     stops.sort(key=lambda stop: stop.walk_seq)
-    period = connection.execute(select(unit.c.period).where(unit.c.unit == books.unit)).scalar_one()
+    here = connection.execute(select(unit.c.period, unit.c.changes).where(unit.c.unit == books.unit)).one()
     return RoutePackage(
         unit=books.unit,
         route=route_code,
         branch=branch,
         version=version,
-        period=period,
+        period=here.period,
+        changes=here.changes,
         collector=collector,
         issued_ms=now_ms,
-        expires_ms=max(now_ms, start_of_day_ms(f"{period}-01")) + PACKAGE_DAYS * DAY_MS,
+        expires_ms=max(now_ms, start_of_day_ms(f"{here.period}-01")) + PACKAGE_DAYS * DAY_MS,
         tariff=books.tariff(connection),
         stops=tuple(stops),
     )

@@ -4,7 +4,9 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -24,7 +26,9 @@ LINES_PER_COMMIT = 500  # Between commits handhelds get their turn.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementImported:
-    """What a statement brought. known: lines that were here already."""
+    """What a statement brought. known: lines that were here already. changed: of them, those that now say something
+    else.
+    """
 
     reading: StatementReading
     new: int
@@ -32,6 +36,7 @@ class StatementImported:
     matched: int
     unmatched: int
     unmatched_vnd: int
+    changed: tuple[str, ...]
 
 
 async def import_statement(
@@ -49,9 +54,12 @@ async def import_statement(
     lines = [line for line in reading.lines if until_ms is None or line.value_time_ms <= until_ms]
     registers, period = await hub.read(partial(_registers, books=hub.books, by=by))
     made: list[BankCredited] = []
+    changed: list[str] = []
     for start in range(0, len(lines), LINES_PER_COMMIT):
         records = [_record(line, registers, period) for line in lines[start : start + LINES_PER_COMMIT]]
-        made += await hub.write(partial(_post, hub=hub, records=records))
+        fresh, other = await hub.write(partial(_post, hub=hub, records=records))
+        made += fresh
+        changed += other
     unmatched = [record for record in made if record.customer is None]
     return StatementImported(
         reading=reading,
@@ -60,14 +68,19 @@ async def import_statement(
         matched=len(made) - len(unmatched),
         unmatched=len(unmatched),
         unmatched_vnd=sum(record.amount_vnd for record in unmatched),
+        changed=tuple(changed),
     )
 
 
 def _registers(connection: Connection, books: Books, by: str) -> tuple[dict[str, str], str]:
     """Register number to customer, and the current period."""
     require_person(connection, books.unit, by, ("it", "accountant", "cashier"))
-    query = select(customer.c.register_no, customer.c.customer).where(customer.c.unit == books.unit)
-    found = {row.register_no: row.customer for row in connection.execute(query)}
+    query = (
+        select(customer.c.register_no, customer.c.customer)
+        .where(customer.c.unit == books.unit)
+        .order_by(customer.c.route != "", customer.c.customer)
+    )
+    found = {row.register_no: row.customer for row in connection.execute(query)}  # On a route: the last one wins.
     period: str = connection.execute(select(unit.c.period).where(unit.c.unit == books.unit)).scalar_one()
     return found, period
 
@@ -88,13 +101,16 @@ def _record(line: BankLine, registers: Mapping[str, str], period: str) -> BankCr
     )
 
 
-def _post(connection: Connection, hub: Hub, records: list[BankCredited]) -> list[BankCredited]:
-    """Append the lines that are not here yet, and fold what they touch once."""
+def _post(connection: Connection, hub: Hub, records: list[BankCredited]) -> tuple[list[BankCredited], list[str]]:
+    """Append the lines that are not here yet, and fold what they touch once; also those that were here otherwise."""
     books = hub.books
     touched = Touched.nothing()
     fresh: list[BankCredited] = []
+    changed: list[str] = []
     for record in records:
-        if not claim_line(connection, books.unit, record):
+        standing = claim_line(connection, books.unit, record)
+        if standing is not LineStanding.NEW:
+            changed += [record.transaction] if standing is LineStanding.CHANGED else []
             continue
         one = books.append(connection, record, hub.clock())
         more = books.touched_by(connection, one)
@@ -103,14 +119,31 @@ def _post(connection: Connection, hub: Hub, records: list[BankCredited]) -> list
         fresh.append(record)
     if fresh:
         books.refold(connection, touched)
-    return fresh
+    return fresh, changed
 
 
-def claim_line(connection: Connection, unit_code: str, record: BankCredited) -> bool:
-    """Whether a bank line is new; its key is taken now, so that a line delivered twice counts once."""
+class LineStanding(Enum):
+    """Whether a line was here before, and said the same."""
+
+    NEW = "new"
+    KNOWN = "known"
+    CHANGED = "changed"
+
+
+def claim_line(connection: Connection, unit_code: str, record: BankCredited) -> LineStanding:
+    """Take the key of a bank line if it is new, so that a line delivered twice counts once.
+
+    A line that comes again with another amount or text is money that somebody must look at: it is reported, never
+    posted.
+    """
+    said = f"{record.value_ms} {record.account} {record.amount_vnd} {record.content}"
+    line = sha256(said.encode()).digest()
     key = {"unit": unit_code, "bank_bin": record.bank_bin, "txn": record.transaction}
-    where = (bank_line.c.unit == unit_code, bank_line.c.bank_bin == key["bank_bin"], bank_line.c.txn == key["txn"])
-    if connection.execute(select(bank_line.c.txn).where(*where)).first() is not None:
-        return False
-    connection.execute(bank_line.insert().values(**key))
-    return True
+    query = select(bank_line.c.line).where(
+        bank_line.c.unit == unit_code, bank_line.c.bank_bin == record.bank_bin, bank_line.c.txn == record.transaction
+    )
+    known = connection.execute(query).scalar_one_or_none()
+    if known is None:
+        connection.execute(bank_line.insert().values(**key, line=line))
+        return LineStanding.NEW
+    return LineStanding.KNOWN if known == line else LineStanding.CHANGED

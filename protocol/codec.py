@@ -22,7 +22,7 @@ import cbor2
 from protocol.fields import Bytes, Int, Items, Text
 
 T = TypeVar("T")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # All but tab and line ends.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # Not tab and line ends; half pairs.
 DEPTH_MAX = 8  # A record nests five deep; a package eight, down to the blocks of its tariff.
 
 Wire = int | str | bytes | list["Wire"] | tuple["Wire", ...] | dict[int, "Wire"]

@@ -66,6 +66,8 @@ def _collection(record: CashCollected) -> None:
         raise FieldError("CashCollected.bills", "bills, amounts and periods must go together")
     if len(set(record.bills)) != len(record.bills):
         raise FieldError("CashCollected.bills", "a bill is named twice")
+    if (record.credit_vnd or 0) > sum(record.bills_vnd):
+        raise FieldError("CashCollected.credit_vnd", "more credit than the bills ask for")
     asked = sum(record.bills_vnd) - (record.credit_vnd or 0) + (record.rounding_vnd or 0)
     if asked != record.amount_vnd:
         raise FieldError("CashCollected.amount_vnd", f"the bills come to {asked}")

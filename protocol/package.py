@@ -35,6 +35,7 @@ from protocol.tariff import Bill, Tariff
 STOPS_MAX = 10_000  # Three times the longest route met.
 PACKAGE_BYTES_MAX = 16 * 2**20  # STOPS_MAX stops of 1,200 bytes, and room.
 POLICY_BYTES_MAX = 64 * 2**10  # 64 collectors of 300 bytes, and room.
+COLLECTORS_MAX = 64  # Of one unit; a policy names them all.
 PerMille = Annotated[int, Int(0, 1000)]
 
 
@@ -72,7 +73,7 @@ class Policy:
     disagree_m3: M3 = 2
     disagree_per_mille: PerMille = 100
     pay_by_days: Days = 10
-    collectors: Annotated[tuple[CollectorCard, ...], Items(0, 64)] = ()
+    collectors: Annotated[tuple[CollectorCard, ...], Items(0, COLLECTORS_MAX)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutePackage:
-    """All a collector needs for one route and period, offline."""
+    """All a collector needs for one route and period, offline. changes: the hub's counter when it was signed."""
 
     unit: Code
     route: Code
@@ -158,11 +159,16 @@ class RoutePackage:
     expires_ms: Millis
     tariff: Tariff
     stops: Annotated[tuple[Stop, ...], Items(0, STOPS_MAX)]
+    changes: Annotated[int, Int(0, 2**31 - 1)]
 
 
 def seal_package(package: RoutePackage, key: SigningKey) -> bytes:
-    """The signed message of a package."""
-    return seal(codec.encode(codec.pack(package)), key, Purpose.PACKAGE)
+    """The signed message of a package, read back before anybody is given it. Raises FieldError on what cannot be
+    read.
+    """
+    message = seal(codec.encode(codec.pack(package)), key, Purpose.PACKAGE)
+    assert open_package(message, VerifyKey.of(key.public)) == package, "a package must read back as it was made"
+    return message
 
 
 def open_package(message: bytes, key: VerifyKey) -> RoutePackage:
@@ -172,8 +178,12 @@ def open_package(message: bytes, key: VerifyKey) -> RoutePackage:
 
 
 def seal_policy(policy: Policy, key: SigningKey) -> bytes:
-    """The signed message of a policy."""
-    return seal(codec.encode(codec.pack(policy)), key, Purpose.POLICY)
+    """The signed message of a policy, read back before anybody is given it. Raises FieldError on what cannot be
+    read.
+    """
+    message = seal(codec.encode(codec.pack(policy)), key, Purpose.POLICY)
+    assert open_policy(message, VerifyKey.of(key.public)) == policy, "a policy must read back as it was made"
+    return message
 
 
 def open_policy(message: bytes, key: VerifyKey) -> Policy:

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     PRINT_UNDER_WAY = "PRINT_UNDER_WAY"
     NOTHING_TO_PRINT = "NOTHING_TO_PRINT"
     INTENT_USED = "INTENT_USED"
+    PRINTED_TOO_OFTEN = "PRINTED_TOO_OFTEN"
     DATE_INPUT = "DATE_INPUT"
     CASH_INPUT = "CASH_INPUT"
 
@@ -142,6 +143,12 @@ REASONS: dict[Reason, tuple[str, str, Scope, bool]] = {
     ),
     Reason.PAPER_NOT_FOUND: ("Không có giấy này", "There is no such paper", Scope.THIS_ACTION, False),
     Reason.PRINT_UNDER_WAY: ("Đang in giấy này", "This paper is being printed", Scope.THIS_ACTION, False),
+    Reason.PRINTED_TOO_OFTEN: (
+        "Giấy này đã in quá nhiều lần, hãy kiểm tra máy in",
+        "This paper has been printed too often: look at the printer",
+        Scope.THIS_ACTION,
+        False,
+    ),
     Reason.INTENT_USED: (
         "Thao tác này đã dùng cho việc khác, hãy mở lại màn hình",
         "This action was used for something else: open the screen again",

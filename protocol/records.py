@@ -33,6 +33,7 @@ from protocol.tariff import Bill
 from protocol.values import ClockEvidence, Fix, Imei, NoFix
 
 VERSION = 1
+PRINTS_MAX = 1000  # Of one paper; past that something is wrong with the printer, not with the paper.
 HEADS_MAX = 32  # Handhelds of one collector on one date; with the longest reason the record stays below its limit.
 OPEN_BILLS_MAX = 24  # Two years of unpaid months; supply is shut off long before.
 DENOMINATIONS = (500_000, 200_000, 100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200)
@@ -198,7 +199,7 @@ class CashCollected(HandheldRecord):
     receipt_no: Seq
     reading: Digest | None = None
     credit_vnd: VndPositive | None = None
-    rounding_vnd: Annotated[int, Int(-100_000, 100_000)] | None = None
+    rounding_vnd: Annotated[int, Int(-10_000, 10_000)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +235,7 @@ class PaperPrinted(HandheldRecord):
     period: PeriodText
     paper: PaperKind
     about: Digest
-    print_no: Annotated[int, Int(1, 1000)]
+    print_no: Annotated[int, Int(1, PRINTS_MAX)]
     outcome: PrintOutcome
     customer: CustomerId | None = None
     reason: Code | None = None

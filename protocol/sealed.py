@@ -12,7 +12,7 @@ from protocol import codec
 from protocol.chain import Tip, digest
 from protocol.codec import FieldError, Wire
 from protocol.envelope import Purpose, SigningKey, frame, seal
-from protocol.fields import Bytes, CustomerId, Digest, Millis, PeriodText, Text
+from protocol.fields import Bytes, CustomerId, Digest, Int, Millis, PeriodText, Text
 from protocol.meaning import require_meaning
 from protocol.records import (
     HUB_KINDS,
@@ -57,6 +57,7 @@ class Sealed:
         return Tip(self.header.seq, self.digest)
 
 
+_read_small = codec.reader(Annotated[int, Int(0, 2**31 - 1)])
 _read_seq = codec.reader(Seq)
 _read_digest = codec.reader(Digest)
 _read_millis = codec.reader(Millis)
@@ -111,9 +112,12 @@ def position(value: Wire) -> Position:
     if not isinstance(value, dict):
         raise FieldError("record", "must be a map")
     version, kind = value.get(1), value.get(2)
-    if type(version) is not int or type(kind) is not int or version < 1 or kind < 0:
-        raise FieldError("record", "version and kind must be numbers")
-    return Position(version, kind, _read_seq(value.get(3), "seq"), _read_digest(value.get(4), "prev"))
+    return Position(
+        _read_small(version, "version"),
+        _read_small(kind, "kind"),
+        _read_seq(value.get(3), "seq"),
+        _read_digest(value.get(4), "prev"),
+    )
 
 
 def parse(value: Wire) -> tuple[Header, Record]:

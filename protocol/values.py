@@ -119,9 +119,9 @@ def days_between(earlier: str, later: str) -> int:
 
 
 def is_date(text: str) -> bool:
-    """Whether text is a civil date that exists."""
+    """Whether text is a civil date that exists, in the two centuries in which this can be used."""
     try:
-        return date.fromisoformat(text).isoformat() == text
+        return date.fromisoformat(text).isoformat() == text and "2000" < text < "2200"
     except ValueError:
         return False
 

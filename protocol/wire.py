@@ -9,7 +9,7 @@ from typing import Annotated
 
 from protocol import codec
 from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed, seal
-from protocol.fields import Bytes, Code, CustomerId, Digest, Int, Items, Millis, Text, Vnd
+from protocol.fields import Bytes, Code, CustomerId, Digest, Int, Items, Millis, PeriodText, Text, Vnd
 from protocol.package import OpenBill
 from protocol.records import OPEN_BILLS_MAX, DeviceNo, UserCode
 from protocol.values import Imei
@@ -120,12 +120,15 @@ class RequestClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopChange:
-    """What the hub holds of one customer now. reading: the digest that made this period's bill, if one has.
+    """What the hub holds of one customer, in which period, as of its counter `version`. reading: the digest that made
+    this period's bill, if one has.
 
     open_bills: still unpaid, this period's included, oldest first. settled_vnd: what is paid of this period's bill.
     """
 
     customer: CustomerId
+    period: PeriodText
+    version: Sequence
     credit_vnd: Vnd
     payment_method: Code
     open_bills: Annotated[tuple[OpenBill, ...], Items(0, OPEN_BILLS_MAX + 1)]

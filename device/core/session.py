@@ -36,18 +36,19 @@ from device.core.events import PACKAGES
 from device.core.memory import Identity, Memory
 from device.core.outbox import Outbox
 from device.core.papers import paper_for
-from device.core.stops import StopWork
+from device.core.stops import UNKNOWN_DAYS, StopWork
 from device.core.work import Work
 from protocol import codec
 from protocol.chain import NO_DIGEST, digest
 from protocol.codec import CodecError, FieldError
 from protocol.envelope import EnvelopeError, SignatureError
 from protocol.facts import Reading
-from protocol.fields import VND_MAX
+from protocol.fields import MILLIS_MAX, VND_MAX
 from protocol.package import open_package, open_policy
 from protocol.readings import ANY_USE_M3, READING_CODES, ReadingInputError, Use, use_m3
 from protocol.reasons import Reason
 from protocol.records import (
+    PRINTS_MAX,
     CashCollected,
     CashCounted,
     CollectionVoided,
@@ -217,7 +218,7 @@ class CollectorSession:
         if work is None:
             return _no(Reason.CUSTOMER_NOT_ON_ROUTE)
         route = work.package.route
-        after = self.work.changes_version.get(route, 0)
+        after = max(self.work.changes_version.get(route, 0), work.package.changes)
         return (*self._fetch(route, FetchChanges(route=route, after=after)), Answer(outcome=Done()))
 
     def _take_reading(self, command: c.TakeReading, now: Instant) -> tuple[Effect, ...]:
@@ -229,8 +230,7 @@ class CollectorSession:
         if code is None or not code.readable:
             return _no(Reason.READING_INPUT, detail=command.code)
         last = work.stop.history[-1]
-        reading_date = local_date(max(self.work.at_ms, now.wall_ms))
-        days = min(max(0, days_between(last.reading_date, reading_date)), DAYS_MAX)
+        reading_date, days = self._reading_date(work, now)
         try:
             use = Use(
                 use_m3(
@@ -255,6 +255,19 @@ class CollectorSession:
         except TariffError as error:
             return _no(Reason.READING_INPUT, detail=str(error))
         return self._done(self._make(record, work.ref, command.intent, now))
+
+    def _reading_date(self, work: StopWork, now: Instant) -> tuple[str, int]:
+        """Civil date of a reading, and the days since the last one; 0 when the clock cannot be right.
+
+        Of the clock as it is now, corrected by what the hub or the satellites said: a jump that is over costs nothing.
+        """
+        package = work.package
+        corrected_ms = now.wall_ms + self._offset_ms
+        bounded_ms = min(max(corrected_ms, package.issued_ms), package.expires_ms)
+        reading_date = local_date(bounded_ms)
+        if bounded_ms != corrected_ms:
+            return reading_date, UNKNOWN_DAYS
+        return reading_date, min(max(0, days_between(work.stop.history[-1].reading_date, reading_date)), DAYS_MAX)
 
     def _reading_record(
         self,
@@ -403,10 +416,13 @@ class CollectorSession:
             if self.work.papers[waiting] is PaperState.STARTED:
                 return _no(Reason.PRINT_UNDER_WAY)
             return (self._start(waiting), Answer(outcome=Done(sealed=self.work.by_digest.get(about))))
+        print_no = self.work.prints.get((about, command.kind), 0) + 1
+        if print_no > PRINTS_MAX:
+            return _no(Reason.PRINTED_TOO_OFTEN)
         job = PaperJob(
             kind=command.kind,
             about=about,
-            print_no=self.work.prints.get((about, command.kind), 0) + 1,
+            print_no=print_no,
             customer=command.customer or None,
         )
         self.work.papers[job] = PaperState.WAITING
@@ -529,13 +545,14 @@ class CollectorSession:
         if collector is None:
             assert self.work.shift is not None
             collector = self.work.shift.collector
+        wall_ms = min(max(now.wall_ms, 0), MILLIS_MAX)  # A clock that is centuries off must not stop a record.
         header = Header(
             seq=self.work.tip.seq + 1,
             prev=self.work.tip.digest,
-            at_ms=max(self.work.at_ms, now.wall_ms),
+            at_ms=max(self.work.at_ms, wall_ms),
             intent=intent,
             evidence=Evidence(
-                clock=ClockEvidence(now.boot, now.up_ms, now.wall_ms, self._offset_ms, self._offset_source),
+                clock=ClockEvidence(now.boot, now.up_ms, wall_ms, self._offset_ms, self._offset_source),
                 imei=self.identity.imei,
                 fix=self._fix,
                 collector=collector,

@@ -10,7 +10,7 @@ from protocol.facts import Facts, Reading, facts_of
 from protocol.package import OpenBill, Policy, RoutePackage, Stop
 from protocol.readings import Use
 from protocol.reasons import Reason, Scope, scope
-from protocol.records import CashCollected, PackageRef, ReadingTaken
+from protocol.records import OPEN_BILLS_MAX, CashCollected, PackageRef, ReadingTaken
 from protocol.rules import hold
 from protocol.sealed import Sealed
 from protocol.tariff import Bill
@@ -76,6 +76,11 @@ class StopWork:
         """Whether this period's meter is read, here or, as far as the hub said, elsewhere."""
         return self.taken is not None or self.stop.known is not None
 
+    def hear(self, change: StopChange) -> None:
+        """Take what the hub says, unless it is of another period or older than the package: that says it better."""
+        if change.period == self.package.period and change.version > self.package.changes:
+            self.told = change
+
     @property
     def facts_now(self) -> Facts:
         """The facts, with the form of payment the hub last told of."""
@@ -115,6 +120,7 @@ class StopWork:
                 bills += self.open_arrears()
             if which is not Which.ARREARS and reason is None:
                 bills += self._open_current()
+        bills = bills[: OPEN_BILLS_MAX + 1]  # What one record can name; the newest wait for the next collection.
         asked = sum(bill.amount_vnd for bill in bills)
         credit_vnd = min(credit_vnd, asked)
         step = self.cash_rounding_vnd

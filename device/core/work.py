@@ -180,7 +180,7 @@ class Work:
         for change in stops:
             self._told[change.customer] = change
             if (work := self.stops.get(change.customer)) is not None:
-                work.told = change
+                work.hear(change)
 
 
 def reopen(message: bytes, key: VerifyKey) -> Sealed:

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, select, update
 
 from hub.api.bodies import Claims, read_body, refusal
 from hub.app import Hub
 from hub.core.verify import RefusedError
-from hub.enrolment import ACTIVE, PENDING, Enrolments, enrol
-from hub.intake import Sender
+from hub.enrolment import Enrolments, enrol
+from hub.intake import ACTIVE, PENDING, Sender
 from hub.store.schema import account, handheld, package, route, unit
 from protocol.codec import decode, unpack
 from protocol.wire import (
@@ -145,7 +145,7 @@ class DeviceApi:
         connection.execute(
             update(handheld)
             .where(handheld.c.unit == self._hub.books.unit, handheld.c.device == sender.device)
-            .values(made=claim.made, contact_ms=now_ms)
+            .values(made=case((handheld.c.made < claim.made, claim.made), else_=handheld.c.made), contact_ms=now_ms)
         )
 
     @staticmethod

@@ -33,6 +33,7 @@ class ConflictClass(Enum):
     RECEIPT_MISSING = "receipt-missing"
     BANK_UNMATCHED = "bank-unmatched"
     UNKNOWN_CUSTOMER = "unknown-customer"
+    UNKNOWN_BILL = "unknown-bill"
 
 
 class Conflict(NamedTuple):
@@ -143,6 +144,11 @@ CONFLICTS: dict[ConflictClass, Conflict] = {
     ConflictClass.BANK_UNMATCHED: Conflict(
         ("Tiền ngân hàng chưa rõ của khách hàng nào", "Bank money matched to nobody"),
         ("Treo ở tài khoản chờ xử lý", "Waits in suspense"),
+        for_person=True,
+    ),
+    ConflictClass.UNKNOWN_BILL: Conflict(
+        ("Thu cho hóa đơn không có trong dữ liệu", "Collected for a bill that no extract lists"),
+        ("Ghi nhận hóa đơn theo biên nhận đã in", "The bill stands as the receipt says"),
         for_person=True,
     ),
     ConflictClass.UNKNOWN_CUSTOMER: Conflict(

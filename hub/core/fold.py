@@ -124,7 +124,7 @@ class _Fold:
                 continue
             because = accepted.get(collection.digest)
             if self._in_time(collection, void):
-                because = paper_back.get(collection.digest) or because if self._paper_out(collection) else void
+                because = paper_back.get(collection.digest) or because if self._paper_out(collection, void) else void
             if because is not None:
                 found[collection.digest] = (void, because)
         return found
@@ -143,12 +143,16 @@ class _Fold:
             for close in self.closes
         )
 
-    def _paper_out(self, collection: Fact) -> bool:
+    def _paper_out(self, collection: Fact, void: Fact) -> bool:
+        """Whether its receipt was out, or may have been, when the collection was voided: by the chain, not by
+        clocks.
+        """
         return any(
             isinstance(f.record, PaperPrinted)
             and f.record.about == collection.digest
             and f.record.paper is PaperKind.RECEIPT
             and f.record.outcome is not PrintOutcome.NOT_PRINTED
+            and (f.device != void.device or f.seq < void.seq)
             for f in self.valid
         )
 
@@ -314,6 +318,7 @@ class _Fold:
             self._post(pair[1], reversed_lines(lines))
             return
         rest = record.amount_vnd - (record.rounding_vnd or 0)
+        self._know_bills(fact, record)
         named = [self.state.bills[bill_no] for bill_no in record.bills if bill_no in self.state.bills]
         by_bank = any(bill.settled_bank_vnd > 0 for bill in named)
         was_paid = by_bank or any(bill.settled_cash_vnd > 0 for bill in named)
@@ -324,6 +329,23 @@ class _Fold:
         if was_paid and rest > 0:
             self._paid_twice(fact, rest, by_bank=by_bank, cash=True)
         self._credit(rest)
+
+    def _know_bills(self, fact: Fact, record: CashCollected) -> None:
+        """A bill that a receipt names and nobody else has told of stands as the receipt says: its money pays nothing
+        else.
+        """
+        unknown = [
+            (bill_no, amount, period)
+            for bill_no, amount, period in zip(record.bills, record.bills_vnd, record.bill_periods, strict=True)
+            if bill_no not in self.state.bills
+        ]
+        for bill_no, amount, period in unknown:
+            self.state.bills[bill_no] = BillState(bill_no, period, amount)
+        if unknown:
+            money = sum(amount for _, amount, _ in unknown)
+            self._post(fact, opening(money))
+            names = ", ".join(bill_no for bill_no, _, _ in unknown)
+            self._case(ConflictClass.UNKNOWN_BILL, fact, money_vnd=money, for_person=True, detail=names[:200])
 
     def _bank(self, fact: Fact, record: BankCredited) -> None:
         """Bank money pays the set of open bills it equals; else the oldest first. The rest is a credit."""
@@ -372,7 +394,7 @@ class _Fold:
         amount = collection.record.amount_vnd
         if not self._in_time(collection, fact):
             klass = ConflictClass.VOID_TOO_LATE
-        elif self._paper_out(collection):
+        elif self._paper_out(collection, fact):
             klass = ConflictClass.VOID_WITH_PAPER_OUT
         else:
             self._case(ConflictClass.VOID_BEFORE_PAPER, collection, fact, money_vnd=amount)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from hub.core.conflicts import Case, ConflictClass
+from protocol.chain import NO_DIGEST
 from protocol.records import CashCollected, Record, ShiftOpened
 from protocol.values import local_date
 
@@ -66,29 +67,27 @@ class HandheldState:
 
 
 def of_chain(
-    device: int, links: Sequence[ChainLink], decided: frozenset[bytes] = frozenset(), *, adopted: bool = False
+    device: int, links: Sequence[ChainLink], decided: frozenset[bytes] = frozenset(), adopted: Iterable[bytes] = ()
 ) -> HandheldState:
     """State of a whole chain, forks included; links in any order.
 
-    decided: case keys a person has closed. adopted: a person has said which branch is true.
+    decided: case keys a person has closed. adopted: last records of branches that a person has called true.
     """
-    ordered = sorted(links, key=lambda link: (link.seq, link.digest))
-    state = HandheldState(device, fork_from=fork_position(ordered))
-    for link in ordered:
-        if state.fork_from == 0 or link.seq < state.fork_from or link.record is None:
+    chain = Chain(links, adopted)
+    state = HandheldState(device, fork_from=chain.fork_from)
+    for link in chain.links:
+        if link.record is None or link.digest not in chain.quarantined:
             state.step(link)
-    if state.fork_from:
-        branches = tuple(link.digest for link in ordered if link.seq == state.fork_from)
-        collector = next(link.collector for link in ordered if link.seq == state.fork_from)
+    for branches in chain.forks:
         state.cases.append(
             Case(
                 klass=ConflictClass.FORK,
-                facts=branches,
-                collector=collector,
+                facts=tuple(link.digest for link in branches),
+                collector=branches[0].collector,
                 device=device,
-                seq=state.fork_from,
+                seq=branches[0].seq,
                 for_person=True,
-                settled=adopted,
+                settled=any(link.digest not in chain.quarantined for link in branches),
                 detail=str(len(branches)),
             )
         )
@@ -96,27 +95,42 @@ def of_chain(
     return state
 
 
-def fork_position(links: Iterable[ChainLink]) -> int:
-    """First seq at which there are two records, 0 if there is none."""
-    seen: dict[int, bytes] = {}
-    doubles = [link.seq for link in links if seen.setdefault(link.seq, link.digest) != link.digest]
-    return min(doubles, default=0)
+class Chain:
+    """All records of one handheld as a tree: where it forks, and what counts.
 
+    From a fork on nothing counts but the branch on which an adopted record lies, up to the next fork. A fork on a
+    branch that does not count is no case of its own: settling the first one decides on it.
+    """
 
-def quarantine(
-    fork_from: int, links: Sequence[ChainLink], adopted_tips: Iterable[bytes]
-) -> frozenset[bytes]:
-    """Digests that count for nothing: from the fork on, but for the branches that end in an adopted tip."""
-    if fork_from == 0:
-        return frozenset()
-    by_digest = {link.digest: link for link in links}
-    free: set[bytes] = set()
-    for tip in adopted_tips:
-        at = by_digest.get(tip)
-        while at is not None and at.seq >= fork_from and at.digest not in free:
-            free.add(at.digest)
-            at = by_digest.get(at.prev)
-    return frozenset(link.digest for link in links if link.seq >= fork_from and link.digest not in free)
+    def __init__(self, links: Sequence[ChainLink], adopted: Iterable[bytes]) -> None:
+        self.links = sorted(links, key=lambda link: (link.seq, link.digest))
+        self.forks: list[list[ChainLink]] = []
+        self._children: dict[bytes, list[ChainLink]] = {}
+        for link in self.links:
+            self._children.setdefault(link.prev, []).append(link)
+        true = self._ancestors(adopted)
+        counts: set[bytes] = set()
+        waiting = [NO_DIGEST]
+        while waiting:
+            branches = self._children.get(waiting.pop(), [])
+            if len(branches) > 1:
+                self.forks.append(branches)
+                branches = [link for link in branches if link.digest in true]
+            counts.update(link.digest for link in branches)
+            waiting += [link.digest for link in branches]
+        self.forks.sort(key=lambda branches: (branches[0].seq, branches[0].digest))
+        self.fork_from = min((branches[0].seq for branches in self.forks), default=0)
+        self.quarantined = frozenset(link.digest for link in self.links) - counts
+
+    def _ancestors(self, tips: Iterable[bytes]) -> set[bytes]:
+        by_digest = {link.digest: link for link in self.links}
+        found: set[bytes] = set()
+        for tip in tips:
+            at = by_digest.get(tip)
+            while at is not None and at.digest not in found:
+                found.add(at.digest)
+                at = by_digest.get(at.prev)
+        return found
 
 
 def apart(fork_from: int, links: Iterable[ChainLink], head_seq: int, head_digest: bytes) -> frozenset[bytes]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from hub.core.account import AccountState
 from protocol.package import KnownReading, Meter, OpenBill, PastUse, Stop
 from protocol.readings import PERIODS_AVERAGED
-from protocol.records import ReadingTaken
+from protocol.records import OPEN_BILLS_MAX, ReadingTaken
 from protocol.values import days_between
 from protocol.wire import StopChange
 
@@ -124,15 +124,20 @@ def stop_of(customer: CustomerLike, history: Sequence[HistoryLike], arrears: Seq
     )
 
 
-def change_of(state: AccountState, payment_method: str) -> StopChange:
-    """What a handheld should know of an account now."""
+def change_of(state: AccountState, payment_method: str, version: int) -> StopChange:
+    """What a handheld should know of an account now. version: the unit's counter of this state.
+
+    Of more open bills than a message has room for, the oldest are told of.
+    """
     taken, current = state.period.taken, state.current
     return StopChange(
         customer=state.customer,
+        period=state.period.period,
+        version=version,
         settled_vnd=current.total_vnd - current.open_vnd if current is not None else 0,
         credit_vnd=state.credit_vnd,
         payment_method=payment_method,
-        open_bills=state.open_bills(),
+        open_bills=state.open_bills()[: OPEN_BILLS_MAX + 1],
         reading=taken.digest if taken is not None else None,
     )
 

@@ -60,6 +60,7 @@ class Database:
         self._reader = reader
         self._connection = connection
         self._lock = asyncio.Lock()
+        self.on_rollback: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
@@ -73,9 +74,17 @@ class Database:
         return cls(writer, reader, connection)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction; it is durable when this returns. Rolled back when `work` raises."""
-        async with self._lock, self._connection.begin():
-            return await self._connection.run_sync(work)
+        """Run `work` in one transaction; it is durable when this returns. Rolled back when `work` raises.
+
+        `on_rollback` is called then, before the next writer comes in: what was read inside must not be remembered.
+        """
+        async with self._lock:
+            try:
+                async with self._connection.begin():
+                    return await self._connection.run_sync(work)
+            except BaseException:
+                self.on_rollback()
+                raise
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent state."""

@@ -10,13 +10,13 @@ from typing import Annotated, Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from hub.core.account import Fact
+from hub.core.account import HUB, Fact
 from hub.core.handhelds import ChainLink
 from hub.store.schema import day_close, decision, fact, handheld
 from protocol import codec
 from protocol.envelope import frame
 from protocol.fields import Items
-from protocol.records import HEADS_MAX, DayClosed, Header, HeadRef, Record
+from protocol.records import HEADS_MAX, DayClosed, HandheldRecord, Header, HeadRef, Record
 from protocol.sealed import UnreadableError, parse
 
 _Heads = Annotated[tuple[HeadRef, ...], Items(0, HEADS_MAX)]
@@ -54,8 +54,8 @@ class ParsedRecords:
         if len(self._known) > PARSED_MAX:
             self._known.popitem(last=False)
 
-    def of(self, digest: bytes, message: bytes) -> tuple[Header | None, Record | None, str]:
-        """Header, record, and why there is none, of a stored message."""
+    def of(self, device: int, digest: bytes, message: bytes) -> tuple[Header | None, Record | None, str]:
+        """Header, record, and why there is none, of a stored message. device: whose chain it stands in."""
         if (known := self._known.get(digest)) is not None:
             return known
         header: Header | None = None
@@ -63,6 +63,8 @@ class ParsedRecords:
         unreadable = ""
         try:
             header, record = parse(codec.decode(frame(message).payload))
+            if device != HUB and not isinstance(record, HandheldRecord):
+                header, record, unreadable = None, None, f"a handheld does not make {type(record).__name__}"
         except UnreadableError as error:
             unreadable = str(error)
         self.remember(digest, header, record, unreadable)
@@ -124,7 +126,7 @@ def facts_of_day(
 
 def fact_of(row: Any, parsed: ParsedRecords) -> Fact | None:
     """A row as the fold sees it; None when its record cannot be read."""
-    header, record, _ = parsed.of(row.digest, row.message)
+    header, record, _ = parsed.of(row.device, row.digest, row.message)
     if header is None or record is None:
         return None
     return Fact(
@@ -147,7 +149,7 @@ def links_of(connection: Connection, unit: str, device: int, parsed: ParsedRecor
     )
     links: list[ChainLink] = []
     for row in connection.execute(query):
-        _, record, unreadable = parsed.of(row.digest, row.message)
+        _, record, unreadable = parsed.of(row.device, row.digest, row.message)
         links.append(ChainLink(row.seq, row.digest, row.prev, row.collector, record, unreadable))
     return links
 

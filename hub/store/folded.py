@@ -33,9 +33,9 @@ def handheld_subject(device: int) -> str:
     return f"handheld:{device}"
 
 
-def bank_subject(bank_bin: str, transaction: str) -> str:
-    """Subject of a bank line matched to nobody."""
-    return f"bank:{bank_bin}:{transaction}"[:60]
+def bank_subject(seq: int) -> str:
+    """Subject of a bank line matched to nobody. seq: of its record on the hub's chain."""
+    return f"bank:{seq}"
 
 
 def account_values(unit: str, state: AccountState, stop: Stop, route: str, branch: str, version: int) -> Values:
@@ -83,7 +83,7 @@ def account_values(unit: str, state: AccountState, stop: Stop, route: str, branc
         "bank_twice_vnd": state.bank_twice_vnd,
         "collector": state.collector,
         "visited_ms": state.visited_ms,
-        "change": codec.encode(codec.pack(change_of(state, stop.payment_method))),
+        "change": codec.encode(codec.pack(change_of(state, stop.payment_method, version))),
         "version": version,
     }
 

@@ -259,4 +259,5 @@ bank_line = Table(
     Column("unit", String(40), primary_key=True),
     Column("bank_bin", String(6), primary_key=True),
     Column("txn", String(64), primary_key=True),
+    Column("line", DIGEST, nullable=False),
 )

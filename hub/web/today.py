@@ -433,7 +433,7 @@ def _closed(connection: Connection, books: Books, since: str) -> dict[tuple[str,
     )
     found: dict[tuple[str, str], DayClosed] = {}
     for row in connection.execute(query):
-        _, record, _ = books.parsed.of(row.digest, row.message)
+        _, record, _ = books.parsed.of(HUB, row.digest, row.message)
         assert isinstance(record, DayClosed)
         found[record.collector, record.business_date] = record
     return found

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("unit", sa.String(length=40), nullable=False),
         sa.Column("bank_bin", sa.String(length=6), nullable=False),
         sa.Column("txn", sa.String(length=64), nullable=False),
+        sa.Column("line", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("unit", "bank_bin", "txn"),
     )
     op.create_table(
