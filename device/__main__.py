@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -40,6 +41,7 @@ STORE_NAME = "store.db"
 LOCK_NAME = "lock"
 LISTENING_NAME = "listening.json"
 LISTEN = "127.0.0.1:0"
+GARBAGE_AFTER = 20_000  # New containers before the collector looks; a tap makes some hundred.
 LAST_PAPER_S = 5  # How long a clean end waits for a print or a call that is under way.
 
 log = logging.getLogger("device")
@@ -155,6 +157,9 @@ async def _run(home: Path, listen: str, papers: str) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, drive.stopped.set)
+        gc.collect()
+        gc.freeze()  # The route and the records so far stay: a look at them in the middle of a tap is felt.
+        gc.set_threshold(GARBAGE_AFTER, 20, 50)
         await app.start()
         ending.push_async_callback(_last_papers, app)
         ending.push_async_callback(drive.close)

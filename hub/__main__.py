@@ -1,6 +1,7 @@
 """`python -m hub`: everything branch IT does from a command line. Words for people in Vietnamese and English."""
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -35,6 +36,7 @@ for name, group in (("user", user), ("device", device), ("package", package), ("
 Home = Annotated[Path, typer.Option(envvar="GHITHU_HUB_HOME", help="Thư mục của trung tâm · the hub's folder")]
 By = Annotated[str, typer.Option(envvar="GHITHU_BY", help="Mã người thực hiện · who does this")]
 DEFAULT_HOME = Path("hub-home")
+GARBAGE_AFTER = 50_000  # New containers before a look; an upload of 500 records makes about as many.
 POLICY_DAYS = 3650  # A policy is replaced, not waited out.
 
 
@@ -141,6 +143,7 @@ def serve_command(home: Home = DEFAULT_HOME, host: str = "127.0.0.1", port: int 
 
 async def _serve(home: Path, host: str, port: int) -> None:
     hub = await Hub.open(home)
+    spare_what_stays()
     try:
         server = await serve(hub, host, port)
         typer.echo(f"Trung tâm đang chạy · listening at {server.url}")
@@ -152,6 +155,15 @@ async def _serve(home: Path, host: str, port: int) -> None:
         await server.stop()
     finally:
         await hub.close()
+
+
+def spare_what_stays() -> None:
+    """Let the garbage collector leave modules and what was opened alone, and come less often: a third of an upload's
+    time went into walking customers and records that stay.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 20, 50)
 
 
 @cli.command("import")

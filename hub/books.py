@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from hub.core.account import HUB, AccountBase, AccountState, Close, Fact
+from hub.core.account import HUB, AccountBase, AccountState, Close, Fact, Prices
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.days import DayState, fold_day
 from hub.core.fold import fold, fold_stranger
@@ -91,6 +91,7 @@ class Books:
         self.key = key
         self.parsed = ParsedRecords()
         self._bases: dict[str, CustomerBase] = {}
+        self._prices: Prices | None = None
 
     # The hub's own chain.
 
@@ -323,7 +324,9 @@ class Books:
 
     def _load_bases(self, connection: Connection, customers: Sequence[str]) -> None:
         row = connection.execute(select(unit).where(unit.c.unit == self.unit)).one()
-        tariff_now, policy_now = self.tariff(connection), self.policy(connection)
+        if self._prices is None:
+            self._prices = Prices(self.tariff(connection))
+        policy_now = self.policy(connection)
         imports = {
             found.seq: (local_date(found.ord), found.seq, found.digest)
             for found in connection.execute(
@@ -340,7 +343,7 @@ class Books:
                 base = AccountBase(
                     stop=codec.unpack(Stop, codec.decode(found.stop)),
                     period=row.period,
-                    tariff=tariff_now,
+                    prices=self._prices,
                     policy=policy_now,
                     opening=imports[found.opening_seq],
                 )
@@ -349,6 +352,7 @@ class Books:
     def forget(self) -> None:
         """An extract, a tariff or a policy changed: read what they say again."""
         self._bases.clear()
+        self._prices = None
 
     def tariff(self, connection: Connection) -> Tariff:
         """The tariff of the last extract."""

@@ -1,6 +1,7 @@
 """The end of the day at the branch: cash in, papers back, decisions, and closing a collector's date."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -11,8 +12,9 @@ from hub.core.conflicts import ConflictClass
 from hub.core.days import DayReport, HandheldDay, handheld_day
 from hub.core.ledger import Account
 from hub.office import OfficeError, require_person
-from hub.store.facts import facts_of_day
+from hub.store.facts import facts_of_day, links_of
 from hub.store.schema import account, case_file, fact, handheld, ledger
+from protocol.chain import NO_DIGEST
 from protocol.records import (
     CashCollected,
     CashReceived,
@@ -30,11 +32,7 @@ from protocol.values import is_date, local_date
 CASHIERS = ("cashier", "supervisor", "it")
 DECIDERS = ("supervisor",)
 OPEN = (case_file.c.for_person == 1, case_file.c.settled == 0)
-DECIDED_OTHERWISE = {
-    ConflictClass.FORK.value,
-    ConflictClass.VOID_WITH_PAPER_OUT.value,
-    ConflictClass.VOID_TOO_LATE.value,
-}
+VOIDS = (ConflictClass.VOID_WITH_PAPER_OUT.value, ConflictClass.VOID_TOO_LATE.value)
 SHIFT_KINDS = (ShiftOpened.KIND, ShiftClosed.KIND)
 
 
@@ -124,18 +122,7 @@ async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, 
             raise OfficeError("there is no such case any more: look at the list again")
         if row.settled:
             raise OfficeError("this case is settled already")
-        subject = case_key
-        if decision is Decision.ACCEPT_VOID:
-            if row.klass not in (ConflictClass.VOID_WITH_PAPER_OUT.value, ConflictClass.VOID_TOO_LATE.value):
-                raise OfficeError("only a voided receipt can be accepted as void")
-            subject = row.facts[:32]
-        elif decision is Decision.ADOPT_BRANCH:
-            if row.klass != ConflictClass.FORK.value:
-                raise OfficeError("only one of two histories can be adopted")
-            _require_tip(connection, hub.books, row.device, row.seq, tip)
-            subject = tip
-        if decision is Decision.NOTED and row.klass in DECIDED_OTHERWISE:
-            raise OfficeError("this case needs its own decision: accept the void, or adopt a branch")
+        subject = _decided_on(connection, hub.books, row, decision, tip)
         about, _, _ = row.subject.partition(":")
         made = SupervisorDecided(
             decision=decision,
@@ -152,12 +139,34 @@ async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, 
     await hub.write(work)
 
 
-def _require_tip(connection: Connection, books: Books, device: int, fork_from: int, tip: bytes) -> None:
-    """Raise OfficeError unless `tip` is a record of this chain at the fork or behind it."""
-    query = select(fact.c.seq).where(
-        fact.c.unit == books.unit, fact.c.device == device, fact.c.seq >= fork_from, fact.c.digest == tip
-    )
-    if connection.execute(query).first() is None:
+def _decided_on(connection: Connection, books: Books, row: Any, decision: Decision, tip: bytes) -> bytes:
+    """What a decision on a case is about: the collection, the branch, or the case itself. Raises OfficeError."""
+    size = len(NO_DIGEST)
+    about = [row.facts[start : start + size] for start in range(0, len(row.facts), size)]
+    void = row.klass in VOIDS and len(about) > 1  # A void of a receipt that is not here voids nothing.
+    fork = row.klass == ConflictClass.FORK.value
+    if decision is Decision.ACCEPT_VOID:
+        if not void:
+            raise OfficeError("only a voided receipt can be accepted as void")
+        return about[0]
+    if decision is Decision.ADOPT_BRANCH:
+        if not fork:
+            raise OfficeError("only one of two histories can be adopted")
+        _require_tip(connection, books, row.device, about, tip)
+        return tip
+    if void or fork:
+        raise OfficeError("this case needs its own decision: accept the void, or adopt a branch")
+    key: bytes = row.key
+    return key
+
+
+def _require_tip(connection: Connection, books: Books, device: int, branches: Sequence[bytes], tip: bytes) -> None:
+    """Raise OfficeError unless `tip` lies on one of the branches of a fork."""
+    before = {link.digest: link.prev for link in links_of(connection, books.unit, device, books.parsed)}
+    at: bytes | None = tip if tip in before else None
+    while at is not None and at not in branches:
+        at = before.get(at)
+    if at is None:
         raise OfficeError("name the last record of the branch that is true: this one is not of this handheld's fork")
 
 

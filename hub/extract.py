@@ -22,6 +22,7 @@ from hub.csv_rows import SENTENCES, Findings, RowProblem, Sentence, rows
 from hub.tariff_file import TariffFileError, read_tariff
 from protocol.fields import VND_MAX
 from protocol.readings import READING_CODES, UseRule
+from protocol.records import OPEN_BILLS_MAX
 from protocol.tariff import CONSUMPTION_M3_MAX, Tariff, TariffError, versions_for
 from protocol.values import period_after
 
@@ -93,6 +94,10 @@ EXTRACT_SENTENCES = SENTENCES | {
     "no_history": (
         "Không có dòng nào trong history.csv nên không có chỉ số cũ. Thêm một dòng (chỉ số lúc gắn đồng hồ).",
         "No line in history.csv, so no previous index. Add one (the index when the meter was fitted).",
+    ),
+    "arrears_many": (
+        "Khách hàng {customer} có hơn {high} hóa đơn nợ. Hãy gộp các kỳ cũ hoặc giải quyết riêng.",
+        "Customer {customer} has more than {high} unpaid bills. Merge the oldest, or settle them apart.",
     ),
     "arrears_after": (
         "Kỳ nợ sau kỳ cuối của history.csv ({last}). Hãy kiểm tra kỳ.",
@@ -325,7 +330,7 @@ def _customers(content: bytes, findings: Findings) -> Numbered[CustomerRow]:
             customer_id=row.digits("customer_id", 8),
             register_no=row.digits("register_no", 11),
             name=row.text("name", 200),
-            address=row.text("address", 400),
+            address=row.text("address", 300),
             phone=row.optional_digits("phone", 10),
             collect_address=row.text("collect_address", 400, optional=True),
             branch=row.text("branch", 200),
@@ -336,12 +341,12 @@ def _customers(content: bytes, findings: Findings) -> Numbered[CustomerRow]:
             lon_e7=row.degrees_e7("lon", *LONGITUDES),
             area=row.choice("area", AREAS),
             category=row.code("category", 40),
-            business_type=row.text("business_type", 200, optional=True),
-            persons=row.optional_integer("persons", 1, 9_999),
+            business_type=row.text("business_type", 120, optional=True),
+            persons=row.optional_integer("persons", 1, 1_000),
             payment_method=row.choice("payment_method", PAYMENT_METHODS),
             bank_bin=row.optional_digits("bank_bin", 6),
-            meter_serial=row.text("meter_serial", 40),
-            meter_make=row.text("meter_make", 80),
+            meter_serial=row.text("meter_serial", 32),
+            meter_make=row.text("meter_make", 40),
             meter_size_mm=row.integer("meter_size_mm", 15, 600),
             meter_digits=row.integer("meter_digits", 4, 9),
         )
@@ -494,9 +499,13 @@ def _check_arrears(
     wrong = partial(findings.problem, ARREARS)
     lines: dict[tuple[str, str], int] = {}
     differing: list[str] = []
+    counts: Counter[str] = Counter()
     for line, row in arrears:
         customer, period = row.customer_id, row.period
-        if customer not in known:
+        counts[customer] += 1
+        if counts[customer] == OPEN_BILLS_MAX + 1:
+            wrong(line, "customer_id", customer, "arrears_many", customer=customer, high=OPEN_BILLS_MAX)
+        elif customer not in known:
             wrong(line, "customer_id", customer, "unknown_customer")
         elif (first := lines.setdefault((customer, period), line)) != line:
             wrong(line, "period", period, "period_repeated", customer=customer, first=first)

@@ -18,6 +18,7 @@ from hub.books import Books, Touched
 from hub.core.account import HUB, AccountState
 from hub.core.routing import known_reading, stop_of
 from hub.extract import ArrearRow, Extract, ExtractReading, HistoryRow, read_extract
+from hub.store.bulk import insert_rows
 from hub.store.schema import account, customer, extract_file, fact, package, person, route, tariff, unit
 from protocol import codec
 from protocol.chain import digest
@@ -57,7 +58,7 @@ async def import_extract(hub: Hub, folder: Path, *, by: str, dry_run: bool = Fal
     period = period_after(extract.last_period)
     await hub.read(lambda connection: _require_period(connection, hub.books.unit, period))
     before = await hub.read(lambda connection: _stored_stops(connection, hub.books.unit))
-    packed = {name: codec.encode(codec.pack(stop)) for name, stop in stops.items()}
+    packed = await asyncio.to_thread(_packed, stops)
     result = Imported(
         reading=reading,
         period=period,
@@ -100,6 +101,18 @@ def _stops(extract: Extract) -> dict[str, Stop]:
         row.customer_id: stop_of(row, history[row.customer_id], arrears[row.customer_id])
         for row in extract.customers
     }
+
+
+def _packed(stops: dict[str, Stop]) -> dict[str, bytes]:
+    """Stops as packages carry them, read back. Raises OfficeError for what a handheld could not read."""
+    packed: dict[str, bytes] = {}
+    for name, stop in stops.items():
+        packed[name] = codec.encode(codec.pack(stop))
+        try:
+            codec.unpack(Stop, codec.decode(packed[name]))
+        except FieldError as error:
+            raise OfficeError(f"customer {name} does not fit a route package: {error}") from error
+    return packed
 
 
 def _stored_stops(connection: Connection, unit_code: str) -> dict[str, bytes]:
@@ -210,7 +223,7 @@ def _replace_customers(connection: Connection, books: Books, rows: list[dict[str
                     customer.c.unit == books.unit, customer.c.customer == row["customer"]
                 )
             )
-    connection.execute(insert(customer), rows)
+    insert_rows(connection, customer, rows)
 
 
 def _keep_routes(connection: Connection, books: Books, extract: Extract) -> None:

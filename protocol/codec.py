@@ -42,12 +42,17 @@ class FieldError(ValueError):
 
 def encode(value: Wire) -> bytes:
     """Deterministic CBOR of a value. Raises CodecError on what the profile does not have."""
-    try:
-        data = cbor2.dumps(value, canonical=True)
-    except UnicodeEncodeError as error:  # Half a surrogate pair, from a broken keyboard or file.
-        raise CodecError(str(error)) from error
+    data = dump(value)
     scan(data)
     return data
+
+
+def dump(value: Wire) -> bytes:
+    """As `encode`, for a caller that decodes the result at once and so has it scanned there."""
+    try:
+        return cbor2.dumps(value, canonical=True)
+    except UnicodeEncodeError as error:  # Half a surrogate pair, from a broken keyboard or file.
+        raise CodecError(str(error)) from error
 
 
 def decode(data: bytes) -> Wire:

@@ -57,7 +57,8 @@ class Sealed:
         return Tip(self.header.seq, self.digest)
 
 
-_read_small = codec.reader(Annotated[int, Int(0, 2**31 - 1)])
+_read_version = codec.reader(Annotated[int, Int(1, 2**31 - 1)])
+_read_kind = codec.reader(Annotated[int, Int(0, 2**31 - 1)])
 _read_seq = codec.reader(Seq)
 _read_digest = codec.reader(Digest)
 _read_millis = codec.reader(Millis)
@@ -99,11 +100,10 @@ def seal_record(header: Header, record: Record, key: SigningKey) -> Sealed:
 
     Raises EnvelopeError where the message would be longer than the hub takes: all behind it would wait for ever.
     """
-    payload = codec.encode(payload_of(header, record))
+    payload = codec.dump(payload_of(header, record))
+    assert parse(codec.decode(payload)) == (header, record), "a record must read back as it was made"
     message = seal(payload, key, Purpose.RECORD)
     frame(message)
-    read_header, read_record = parse(codec.decode(payload))
-    assert (read_header, read_record) == (header, record), "a record must read back as it was made"
     return Sealed(message, digest(message), header, record)
 
 
@@ -113,8 +113,8 @@ def position(value: Wire) -> Position:
         raise FieldError("record", "must be a map")
     version, kind = value.get(1), value.get(2)
     return Position(
-        _read_small(version, "version"),
-        _read_small(kind, "kind"),
+        _read_version(version, "version"),
+        _read_kind(kind, "kind"),
         _read_seq(value.get(3), "seq"),
         _read_digest(value.get(4), "prev"),
     )

@@ -517,6 +517,10 @@ class CollectorSession:
             held = self.work.packages.get(package.route)
             if held is None or package.version > held.version:
                 self.work.packages[package.route] = package
+                if self.work.changes_version.get(package.route, 0) > package.changes:
+                    # Told since it was signed, and not heard where only this package has the customer or the period.
+                    self.work.changes_version[package.route] = package.changes
+                    effects.append(KeepChange(route=package.route, version=package.changes, bodies=()))
                 effects.append(KeepPackage(route=package.route, version=package.version, message=message))
         if effects:
             self.work.rebuild()
@@ -527,8 +531,8 @@ class CollectorSession:
         self.last_contact_ms = now.wall_ms
         if changes.version <= self.work.changes_version.get(changes.route, 0):
             return ()
-        self.work.tell(changes.route, changes.version, changes.stops)
-        bodies = tuple((stop.customer, codec.encode(codec.pack(stop))) for stop in changes.stops)
+        heard = self.work.tell(changes.route, changes.version, changes.stops)
+        bodies = tuple((stop.customer, codec.encode(codec.pack(stop))) for stop in heard)
         return (KeepChange(route=changes.route, version=changes.version, bodies=bodies),)
 
     # Making and learning records.

@@ -76,10 +76,12 @@ class StopWork:
         """Whether this period's meter is read, here or, as far as the hub said, elsewhere."""
         return self.taken is not None or self.stop.known is not None
 
-    def hear(self, change: StopChange) -> None:
+    def hear(self, change: StopChange) -> bool:
         """Take what the hub says, unless it is of another period or older than the package: that says it better."""
-        if change.period == self.package.period and change.version > self.package.changes:
+        heard = change.period == self.package.period and change.version > self.package.changes
+        if heard:
             self.told = change
+        return heard
 
     @property
     def facts_now(self) -> Facts:

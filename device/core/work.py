@@ -175,12 +175,18 @@ class Work:
             assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"
             self.learn(sealed)
 
-    def tell(self, route: str, version: int, stops: tuple[StopChange, ...]) -> None:
+    def tell(self, route: str, version: int, stops: tuple[StopChange, ...]) -> tuple[StopChange, ...]:
+        """Take what the hub says of stops. What of it counts here is returned, and to be kept.
+
+        The rest must not take the place of what was kept: a word on the next period would unsay one on this.
+        """
         self.changes_version[route] = version
+        heard: list[StopChange] = []
         for change in stops:
-            self._told[change.customer] = change
-            if (work := self.stops.get(change.customer)) is not None:
-                work.hear(change)
+            if (work := self.stops.get(change.customer)) is not None and work.hear(change):
+                self._told[change.customer] = change
+                heard.append(change)
+        return tuple(heard)
 
 
 def reopen(message: bytes, key: VerifyKey) -> Sealed:

@@ -11,9 +11,10 @@ from hub.core.ledger import JournalEntry
 from protocol.package import OpenBill, Policy, Stop
 from protocol.reasons import Reason
 from protocol.records import Header, Record
-from protocol.tariff import Bill, Tariff
+from protocol.tariff import Bill, Tariff, TariffError, compute_bill
 from protocol.values import day_after
 
+PRICES_MAX = 50_000  # Remembered prices: the days of a month times the usual uses, groups and dates.
 HUB = 0  # Device number of the hub's own chain.
 
 
@@ -60,13 +61,46 @@ class Close(NamedTuple):
         return fact.seq <= self.heads.get(fact.device, 0) and fact.digest not in self.apart
 
 
+class Prices:
+    """What a tariff makes of uses, remembered: many customers use alike, and a fold asks again each time."""
+
+    def __init__(self, tariff: Tariff) -> None:
+        self._tariff = tariff
+        self._known: dict[tuple[int, str, str, str, str, str, int | None], int] = {}
+
+    def total_vnd(self, m3: int, stop: Stop, period: str, reading_date: str) -> int:
+        """The total of a bill; 0 where the tariff has no price, which is then seen as a difference."""
+        from_date = stop.history[-1].reading_date
+        asked = (m3, stop.area, stop.category, period, from_date, reading_date, stop.persons)
+        total_vnd = self._known.get(asked)
+        if total_vnd is None:
+            try:
+                bill = compute_bill(
+                    m3,
+                    self._tariff,
+                    area=stop.area,
+                    group=stop.category,
+                    period=period,
+                    from_date=from_date,
+                    to_date=reading_date,
+                    persons=stop.persons,
+                )
+                total_vnd = bill.total_vnd
+            except TariffError:
+                total_vnd = 0
+            if len(self._known) == PRICES_MAX:
+                self._known.clear()
+            self._known[asked] = total_vnd
+        return total_vnd
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountBase:
     """What the extract says of a customer. opening: (day, seq, digest) of the import that brought the arrears."""
 
     stop: Stop
     period: str
-    tariff: Tariff
+    prices: Prices
     policy: Policy
     opening: tuple[str, int, bytes]
 

@@ -29,7 +29,6 @@ from protocol.records import (
     SupervisorDecided,
 )
 from protocol.rules import hold, holds_alone
-from protocol.tariff import TariffError, compute_bill
 from protocol.values import local_date
 
 
@@ -246,31 +245,13 @@ class _Fold:
             detail = f"{record.previous_index} → {record.index}"
             self._case(ConflictClass.READING_BELOW_PREVIOUS, now.taken, for_person=True, detail=detail)
         if record.bill is not None:
-            ours = self._price_vnd(record.use_m3, now.period, local_date(now.taken.ord))
+            ours = self.base.prices.total_vnd(record.use_m3, self.base.stop, now.period, local_date(now.taken.ord))
             if ours != record.bill.total_vnd:
                 detail = f"{record.bill.total_vnd} / {ours}"
                 money = record.bill.total_vnd - ours
                 self._case(
                     ConflictClass.BILL_DIFFERS, now.taken, for_person=True, money_vnd=money, detail=detail
                 )
-
-    def _price_vnd(self, m3: int, period: str, reading_date: str) -> int:
-        """What the hub's tariff makes of a use; 0 where it has no price, which is then seen as a difference."""
-        stop = self.base.stop
-        try:
-            bill = compute_bill(
-                m3,
-                self.base.tariff,
-                area=stop.area,
-                group=stop.category,
-                period=period,
-                from_date=stop.history[-1].reading_date,
-                to_date=reading_date,
-                persons=stop.persons,
-            )
-        except TariffError:
-            return 0
-        return bill.total_vnd
 
     def _estimate(self) -> None:
         """What an unread meter will be billed when the period closes: the mean of the three last periods, half up."""
@@ -280,7 +261,8 @@ class _Fold:
         state.estimate_m3 = estimate_m3([past.use_m3 for past in self.base.stop.history])
         skipped = state.period.skipped
         reading_date = local_date(skipped.ord) if skipped is not None else f"{self.base.period}-15"
-        state.estimate_vnd = self._price_vnd(state.estimate_m3, self.base.period, reading_date)
+        base = self.base
+        state.estimate_vnd = base.prices.total_vnd(state.estimate_m3, base.stop, base.period, reading_date)
 
     def _rule_reading(self) -> Reading | None:
         taken = self.state.period.taken

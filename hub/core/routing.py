@@ -81,6 +81,9 @@ class ArrearLike(Protocol):
     def amount_vnd(self) -> int: ...
 
 
+DAYS_MAX = 3_660  # The most a message carries: ten years without a reading say no more than ten.
+
+
 def stop_of(customer: CustomerLike, history: Sequence[HistoryLike], arrears: Sequence[ArrearLike]) -> Stop:
     """A customer as a stop. history: all its periods, oldest first, at least one."""
     days = [0, *(days_between(a.reading_date, b.reading_date) for a, b in pairwise(history))]
@@ -90,7 +93,7 @@ def stop_of(customer: CustomerLike, history: Sequence[HistoryLike], arrears: Seq
             reading_date=row.reading_date,
             index=row.index,
             use_m3=row.consumption_m3,
-            days=max(0, between),
+            days=min(max(0, between), DAYS_MAX),
             code=row.read_code,
         )
         for row, between in zip(history, days, strict=True)

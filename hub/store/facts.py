@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hub.core.account import HUB, Fact
 from hub.core.handhelds import ChainLink
+from hub.store.bulk import insert_rows
 from hub.store.schema import day_close, decision, fact, handheld
 from protocol import codec
 from protocol.envelope import frame
@@ -73,8 +74,7 @@ class ParsedRecords:
 
 def insert_facts(connection: Connection, unit: str, rows: Sequence[NewFact]) -> None:
     """Add facts that are not there yet."""
-    if rows:
-        connection.execute(insert(fact), [{"unit": unit, **row._asdict()} for row in rows])
+    insert_rows(connection, fact, [{"unit": unit, **row._asdict()} for row in rows])
 
 
 def known_digests(connection: Connection, unit: str, device: int, first: int, last: int) -> dict[int, set[bytes]]:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert
+from sqlalchemy import Connection, bindparam, delete
 
 from hub.core.account import AccountState, BillState
 from hub.core.conflicts import Case
 from hub.core.ledger import JournalEntry
 from hub.core.routing import change_of
+from hub.store.bulk import insert_rows
 from hub.store.facts import IN_MAX, batches
 from hub.store.schema import account, case_file, ledger
 from protocol import codec
@@ -143,8 +144,7 @@ def replace_accounts(connection: Connection, unit: str, values: Sequence[Values]
     )
     for part in batches(customers, IN_MAX):
         connection.execute(query, {"customers": part})
-    if values:
-        connection.execute(insert(account), list(values))
+    insert_rows(connection, account, values)
 
 
 def replace_postings(
@@ -156,7 +156,5 @@ def replace_postings(
         query = delete(table).where(table.c.unit == unit, table.c.subject.in_(bindparam("subjects", expanding=True)))
         for part in batches(ordered, IN_MAX):
             connection.execute(query, {"subjects": part})
-    if lines:
-        connection.execute(insert(ledger), list(lines))
-    if cases:
-        connection.execute(insert(case_file), list(cases))
+    insert_rows(connection, ledger, lines)
+    insert_rows(connection, case_file, cases)
