@@ -142,7 +142,7 @@ async def decide(hub: Hub, *, case_key: bytes, decision: Decision, reason: str, 
 def _decided_on(connection: Connection, books: Books, row: Any, decision: Decision, tip: bytes) -> bytes:
     """What a decision on a case is about: the collection, the branch, or the case itself. Raises OfficeError."""
     size = len(NO_DIGEST)
-    about = [row.facts[start : start + size] for start in range(0, len(row.facts), size)]
+    about: list[bytes] = [row.facts[start : start + size] for start in range(0, len(row.facts), size)]
     void = row.klass in VOIDS and len(about) > 1  # A void of a receipt that is not here voids nothing.
     fork = row.klass == ConflictClass.FORK.value
     if decision is Decision.ACCEPT_VOID:

@@ -155,7 +155,12 @@ REASONS: dict[Reason, tuple[str, str, Scope, bool]] = {
         Scope.THIS_ACTION,
         False,
     ),
-    Reason.DATE_INPUT: ("Ngày không hợp lệ", "There is no such date", Scope.THIS_ACTION, False),
+    Reason.DATE_INPUT: (
+        "Đồng hồ của máy sai hoặc ngày không hợp lệ, hãy nhập ngày làm việc",
+        "The clock is wrong or there is no such date: key the business date",
+        Scope.THIS_ACTION,
+        False,
+    ),
     Reason.CASH_INPUT: (
         "Tổng tiền quá lớn, hãy đếm lại từng loại tiền",
         "The sum is too large: count each note again",

@@ -200,9 +200,11 @@ class CollectorSession:
         if self.work.shift is not None and self.work.shift.is_open:
             return _no(Reason.SHIFT_IS_OPEN)
         package = max(mine, key=lambda one: one.period)
-        if package.expires_ms < now.wall_ms:
+        corrected_ms = self._corrected_ms(now)
+        if package.expires_ms < corrected_ms:
             return _no(Reason.PACKAGE_EXPIRED)
-        business_date = command.business_date or local_date(now.wall_ms)
+        clock_is_behind = corrected_ms < package.issued_ms
+        business_date = command.business_date or ("" if clock_is_behind else local_date(corrected_ms))
         if not is_date(business_date):
             return _no(Reason.DATE_INPUT)
         record = ShiftOpened(
@@ -262,12 +264,16 @@ class CollectorSession:
         Of the clock as it is now, corrected by what the hub or the satellites said: a jump that is over costs nothing.
         """
         package = work.package
-        corrected_ms = now.wall_ms + self._offset_ms
+        corrected_ms = self._corrected_ms(now)
         bounded_ms = min(max(corrected_ms, package.issued_ms), package.expires_ms)
         reading_date = local_date(bounded_ms)
         if bounded_ms != corrected_ms:
             return reading_date, UNKNOWN_DAYS
         return reading_date, min(max(0, days_between(work.stop.history[-1].reading_date, reading_date)), DAYS_MAX)
+
+    def _corrected_ms(self, now: Instant) -> int:
+        """The wall clock, put right by what the hub or the satellites last said."""
+        return now.wall_ms + self._offset_ms
 
     def _reading_record(
         self,

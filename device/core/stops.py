@@ -134,8 +134,8 @@ class StopWork:
         """Bills of earlier periods that are still open, oldest first."""
         bills = self.stop.arrears
         if self.told is not None:
-            bills = tuple(bill for bill in self.told.open_bills if bill.bill_no != self.bill_no)
-        paid = self._paid_here()
+            bills = self.told.open_bills
+        paid = self._paid_here() | {self.bill_no}
         return [bill for bill in sorted(bills, key=lambda bill: bill.period) if bill.bill_no not in paid]
 
     def paid_collection(self) -> Collection | None:

@@ -357,12 +357,15 @@ class _Fold:
         self._case(ConflictClass.PAID_TWICE, fact, money_vnd=surplus_vnd)
 
     def _credit(self, amount_vnd: int) -> None:
-        """Surplus pays open bills, oldest first; what is left is carried forward."""
+        """Surplus pays open bills, oldest first; what is left is carried forward. What was carried may pay a bill
+        that came since.
+        """
+        amount_vnd += self.state.credit_vnd
         for bill in sorted(self.state.bills.values(), key=lambda bill: (bill.period, bill.bill_no)):
             part = min(amount_vnd, bill.open_vnd)
             bill.settled_credit_vnd += part
             amount_vnd -= part
-        self.state.credit_vnd += amount_vnd
+        self.state.credit_vnd = amount_vnd
 
     def _void(self, fact: Fact, record: CollectionVoided) -> None:
         collection = next((f for f in self.valid if f.digest == record.collection), None)

@@ -79,12 +79,15 @@ class Database:
         `on_rollback` is called then, before the next writer comes in: what was read inside must not be remembered.
         """
         async with self._lock:
+            committed = False
             try:
                 async with self._connection.begin():
-                    return await self._connection.run_sync(work)
-            except BaseException:
-                self.on_rollback()
-                raise
+                    result = await self._connection.run_sync(work)
+                committed = True
+            finally:
+                if not committed:
+                    self.on_rollback()
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent state."""

@@ -107,7 +107,7 @@ def tariff() -> Tariff:
     return Tariff(versions=(version,), change_in_period=ChangeInPeriod.BY_PERIOD)
 
 
-def package(stops: tuple[Stop, ...], version: int = 1, route: str = ROUTE) -> RoutePackage:
+def package(stops: tuple[Stop, ...], version: int = 1, route: str = ROUTE, *, changes: int = 0) -> RoutePackage:
     return RoutePackage(
         unit="CT",
         route=route,
@@ -119,14 +119,15 @@ def package(stops: tuple[Stop, ...], version: int = 1, route: str = ROUTE) -> Ro
         expires_ms=NOON_MS + 40 * 86_400_000,
         tariff=tariff(),
         stops=stops,
+        changes=changes,
     )
 
 
-def download(stops: tuple[Stop, ...] = (stop(1), stop(2)), version: int = 1) -> wire.Packages:
-    """What the hub hands down: policy and one route."""
+def download(stops: tuple[Stop, ...] = (stop(1), stop(2)), version: int = 1, *, changes: int = 0) -> wire.Packages:
+    """What the hub hands down: policy and one route, signed when the hub's counter stood at `changes`."""
     return wire.Packages(
         policy=seal_policy(policy(version), HUB_KEY),
-        packages=(seal_package(package(stops, version), HUB_KEY),),
+        packages=(seal_package(package(stops, version, changes=changes), HUB_KEY),),
     )
 
 

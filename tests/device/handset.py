@@ -57,6 +57,7 @@ from tests.device.branch import (
     COLLECTOR,
     HUB_KEY,
     NOON_MS,
+    PERIOD,
     ROUTE,
     StillClock,
     download,
@@ -252,10 +253,13 @@ class Handset:
         bills: tuple[OpenBill, ...] = (),
         reading: bytes | None = None,
         method: str = "TT",
+        period: str = PERIOD,
     ) -> tuple[Effect, ...]:
-        """The hub says how a customer stands."""
+        """The hub says how a customer stands in a period."""
         change = wire.StopChange(
             customer=f"C{number:05d}",
+            period=period,
+            version=version,
             credit_vnd=credit_vnd,
             payment_method=method,
             open_bills=bills,

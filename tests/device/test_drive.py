@@ -124,6 +124,9 @@ async def test_a_refusal_says_why_in_words(tmp_path: Path, store: DeviceStore, h
         assert (await caller.command("TakeReading", **reading, confirmed=True))["record"]["hold"] == "CONSUMPTION_DROP"
 
 
+VOID = {"command": "VoidCollection", "intent": "00" * 16, "receipt_no": 1, "reason": "OTHER"}
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
@@ -150,6 +153,11 @@ async def test_a_refusal_says_why_in_words(tmp_path: Path, store: DeviceStore, h
         ({"command": "Collect", "intent": "00" * 16, "customer": "C1", "amount_vnd": True}, "whole number"),
         ({"command": "Collect", "intent": "00" * 16, "customer": "C1", "amount_vnd": -1}, "whole number"),
         ({"command": "CountCash", "intent": "00" * 16, "notes": [[1]]}, "notes"),
+        ({**VOID, "note": "\ud800"}, "note"),  # Half a letter: no record can carry it.
+        ({**VOID, "note": "Khách\x00"}, "note"),
+        ({**VOID, "note": "ạ" * 401}, "note"),
+        ({**VOID, "\ud800": 1}, "no field"),
+        ({"command": "\ud800"}, "no such command"),
     ],
 )
 async def test_what_is_no_command_is_told_why_and_nothing_happens(

@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, lists
 
-from device.core.commands import Which
-from device.core.events import PackagesArrived
+from device.core.commands import CloseShift, OpenStop, Which
+from device.core.effects import FetchChanges
+from device.core.events import FetchFailed, PackagesArrived
 from protocol import wire
-from protocol.package import KnownReading, OpenBill, Stop, seal_package, seal_policy
+from protocol.package import KnownReading, OpenBill, PastUse, Stop, seal_package, seal_policy
 from protocol.reasons import Reason
-from protocol.records import CashCollected, ReadingTaken
+from protocol.records import OPEN_BILLS_MAX, CashCollected, ReadingTaken
 from protocol.sealed import Sealed
-from tests.device.branch import HUB_KEY, PERIOD, download, package, policy, stop
-from tests.device.handset import OCTOBER, STOPS, USUAL_VND, Handset
+from protocol.values import DAY_MS
+from tests.device.branch import HUB_KEY, NOON_MS, PERIOD, ROUTE, download, package, policy, stop
+from tests.device.handset import OCTOBER, STOPS, USUAL_INDEX, USUAL_VND, Handset
 
 
 @pytest.fixture
@@ -161,6 +163,140 @@ def test_voided_collection_is_owed_again(walking: Handset) -> None:
     walking.end_print()
     walking.done(walking.void(1))
     assert walking.due_vnd(3) == OCTOBER.amount_vnd + USUAL_VND
+
+
+# What the hub said of another period, or before the package was signed, changes nothing.
+
+LATER = 30 * DAY_MS
+
+
+def december(stops: tuple[Stop, ...], changes: int) -> PackagesArrived:
+    """The next period's package of the same route."""
+    one = replace(
+        package(stops, version=2, changes=changes),
+        period="2026-12",
+        issued_ms=NOON_MS + LATER - DAY_MS,
+        expires_ms=NOON_MS + LATER + 40 * DAY_MS,
+    )
+    packages = wire.Packages(policy=seal_policy(policy(2), HUB_KEY), packages=(seal_package(one, HUB_KEY),))
+    return PackagesArrived(packages=packages)
+
+
+def read_in_november(number: int) -> Stop:
+    """A stop as December's package has it."""
+    past = PastUse(period=PERIOD, reading_date="2026-11-24", index=USUAL_INDEX, use_m3=21, days=31, code="normal")
+    return replace(stop(number), history=(past,))
+
+
+def into_december(handset: Handset, changes: int) -> None:
+    """The day ends, a month passes, and a new day begins under the next package."""
+    handset.done(CloseShift(intent=handset.intent()))
+    handset.wait(LATER)
+    handset.give(december((read_in_november(1), read_in_november(2)), changes))
+    handset.restart()
+    handset.open_shift()
+
+
+def test_money_settled_last_period_is_not_taken_off_this_period_s_bill(walking: Handset) -> None:
+    reading = walking.read(1)
+    walking.hear(1, version=5, settled_vnd=USUAL_VND, reading=reading.digest)
+    into_december(walking, changes=0)
+    walking.read(1, 145)  # 24 m3.
+    assert walking.due_vnd(1) == 184_000
+
+
+def test_credit_and_form_of_payment_of_last_period_are_forgotten(walking: Handset) -> None:
+    walking.hear(1, version=5, credit_vnd=50_000, bills=(OCTOBER,), method="CK")
+    into_december(walking, changes=0)
+    walking.read(1, 145)
+    due = walking.session.work.stops["C00001"].due()
+    assert (due.hold, due.credit_vnd, due.amount_vnd) == (None, 0, 184_000)
+
+
+@pytest.mark.parametrize(("changes", "asked_vnd"), [(4, OCTOBER.amount_vnd), (5, 0), (6, 0)])
+def test_package_signed_since_then_is_believed_on_arrears(walking: Handset, changes: int, asked_vnd: int) -> None:
+    walking.hear(3, version=5, bills=(OCTOBER,))
+    settled = replace(STOPS[2], arrears=())
+    walking.give(PackagesArrived(packages=download((settled,), 2, changes=changes)))
+    assert walking.due_vnd(3, Which.ARREARS) == asked_vnd
+    walking.restart()
+    assert walking.due_vnd(3, Which.ARREARS) == asked_vnd
+
+
+@pytest.mark.parametrize(("changes", "hold"), [(4, None), (5, Reason.PAYS_BY_TRANSFER)])
+def test_package_signed_since_then_is_believed_on_the_form_of_payment(
+    walking: Handset, changes: int, hold: Reason | None
+) -> None:
+    walking.hear(1, version=5, method="TT")
+    moved = replace(stop(1), payment_method="CK")
+    walking.give(PackagesArrived(packages=download((moved,), 2, changes=changes)))
+    walking.read(1)
+    assert walking.session.work.stops["C00001"].hold() is hold
+    assert walking.due_vnd(1) == (0 if hold else USUAL_VND)
+
+
+def test_bill_paid_by_transfer_is_not_asked_for_again_once_the_hub_speaks_of_the_next_period(
+    walking: Handset,
+) -> None:
+    reading = walking.read(1)
+    walking.hear(1, version=5, settled_vnd=USUAL_VND, reading=reading.digest)
+    walking.hear(1, version=6, period="2026-12")
+    for _ in range(2):
+        assert walking.refused(walking.pay(1, amount_vnd=USUAL_VND)) is Reason.NOTHING_TO_COLLECT
+        walking.restart()
+
+
+def test_bill_stays_due_when_the_hub_speaks_of_the_next_period(walking: Handset) -> None:
+    walking.read(1)
+    walking.hear(1, version=6, period="2026-12", settled_vnd=USUAL_VND, credit_vnd=7_000, method="CK")
+    for _ in range(2):
+        assert walking.due_vnd(1) == USUAL_VND
+        walking.restart()
+
+
+def asked_after(handset: Handset, customer: str) -> int:
+    """From which counter a handheld asks for changes when a stop is opened."""
+    effects = handset.give(OpenStop(customer=customer))
+    (asked,) = [effect for effect in effects if isinstance(effect, FetchChanges)]
+    handset.give(FetchFailed(what=ROUTE, sentence="no network"))
+    return asked.after
+
+
+def test_what_was_said_too_early_for_the_package_at_hand_is_asked_for_again_under_the_next(walking: Handset) -> None:
+    walking.hear(1, version=9, period="2026-12", credit_vnd=84_000)
+    walking.hear(6, version=10, credit_vnd=1_000)  # Of a customer who only stands in the next package.
+    assert asked_after(walking, "C00001") == 10
+    walking.give(december((read_in_november(1), read_in_november(6)), changes=8))
+    for _ in range(2):
+        assert asked_after(walking, "C00001") == 8
+        walking.restart()
+    walking.hear(1, version=10, period="2026-12", credit_vnd=84_000)
+    walking.read(1, 145)
+    assert walking.due_vnd(1) == 100_000
+
+
+def test_what_the_package_says_already_is_not_asked_for(walking: Handset) -> None:
+    walking.give(PackagesArrived(packages=download((stop(1),), 2, changes=12)))
+    assert asked_after(walking, "C00001") == 12
+    walking.hear(1, version=14)
+    assert asked_after(walking, "C00001") == 14
+
+
+# More bills than one record can name.
+
+
+def test_oldest_bills_are_collected_first_when_there_are_too_many_for_one_receipt(walking: Handset) -> None:
+    months = [f"{2024 + at // 12}-{at % 12 + 1:02d}" for at in range(OPEN_BILLS_MAX + 1)]
+    bills = tuple(OpenBill(bill_no=f"C00001-{month}", period=month, amount_vnd=1_000) for month in months)
+    walking.hear(1, version=3, bills=bills)
+    reading = walking.read(1)
+    first = walking.done(walking.pay(1)).record
+    assert isinstance(first, CashCollected)
+    assert (first.bill_periods, first.amount_vnd, first.reading) == (tuple(months), 25_000, None)
+    second = walking.done(walking.pay(1)).record
+    assert isinstance(second, CashCollected)
+    assert (second.bill_periods, second.amount_vnd, second.reading) == ((PERIOD,), USUAL_VND, reading.digest)
+    assert walking.due_vnd(1) == 0
 
 
 # Credit and rounding.

@@ -32,7 +32,18 @@ from protocol.records import CashCollected, CollectionVoided, Denomination, Pape
 from protocol.sealed import Sealed, parse
 from protocol.values import DAY_MS
 from protocol.wire import Packages
-from tests.device.branch import COLLECTOR, DEVICE_KEY, HUB_KEY, ROUTE, download, identity, package, policy, stop
+from tests.device.branch import (
+    COLLECTOR,
+    DEVICE_KEY,
+    HUB_KEY,
+    PERIOD,
+    ROUTE,
+    download,
+    identity,
+    package,
+    policy,
+    stop,
+)
 from tests.device.handset import OCTOBER, STOPS, USUAL_VND, Handset
 
 OWN_KEY = VerifyKey.of(DEVICE_KEY.public)
@@ -251,6 +262,7 @@ def hub_tells(handset: Handset, number: int) -> None:
     handset.hear(
         3,
         version=version,
+        period="2026-12" if number % 6 == 5 else PERIOD,
         credit_vnd=number % 2 * 7_000,
         settled_vnd=number % 5 // 4 * USUAL_VND,
         bills=bills,
@@ -260,7 +272,7 @@ def hub_tells(handset: Handset, number: int) -> None:
 
 def republish(handset: Handset, number: int) -> None:
     stops = tuple(replace(one, credit_vnd=number * 100) for one in ROUTE_STOPS[: 9 - number % 3])
-    handset.give(PackagesArrived(packages=download(stops, version=1 + number % 4)))
+    handset.give(PackagesArrived(packages=download(stops, version=1 + number % 4, changes=number % 5)))
 
 
 def paper_ends(handset: Handset, number: int) -> None:

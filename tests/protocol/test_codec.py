@@ -431,6 +431,7 @@ WRONG_FIELDS: list[tuple[int, object, str]] = [
     (5, [{1: True}], "Outer.inners.number"),
     (5, [{1: 4}], "Outer.inners"),
     (6, "abc", "Outer.free"),
+    *((6, f"a{letter}", "Outer.free") for letter in "\x00\x08\x0b\x1b\x1f\x7f\x9f\ud800\udfff"),
     (7, {1: 10}, "Outer.last.number"),
     (7, {1: 1, 2: 1}, "Outer.last"),
     (8, 1, "Outer"),
@@ -446,6 +447,11 @@ def test_a_wrong_field_is_named(key: int, content: object, path: str) -> None:
     with pytest.raises(FieldError) as raised:
         codec.unpack(Outer, wrong)
     assert raised.value.path == path
+
+
+def test_a_free_text_has_tabs_and_line_ends() -> None:
+    for free in ("\t\n", "\r\n", " ~", "\u2028đ"):
+        assert codec.pack(codec.unpack(Outer, {**FULL_WIRE, 6: free})) == {**FULL_WIRE, 6: free}
 
 
 @pytest.mark.parametrize("value", [[], "abc", 1, b"", [FULL_WIRE]], ids=repr)

@@ -102,6 +102,7 @@ def package(*stops: Stop) -> RoutePackage:
         expires_ms=1_796_000_000_000,
         tariff=TARIFF,
         stops=stops,
+        changes=2**31 - 1,
     )
 
 
@@ -160,6 +161,9 @@ def test_a_signed_package_is_not_a_policy_nor_the_other_way_round() -> None:
         (RoutePackage, {"version": 2**31}),
         (RoutePackage, {"period": "2026-13"}),
         (RoutePackage, {"collector": "An.Tran"}),
+        (RoutePackage, {"branch": "Chi nh\x00ánh"}),
+        (RoutePackage, {"changes": -1}),
+        (RoutePackage, {"changes": 2**31}),
         (Policy, {"version": 0}),
         (Policy, {"drop_per_mille": 1001}),
         (Policy, {"cash_rounding_vnd": 0}),
@@ -168,9 +172,12 @@ def test_a_signed_package_is_not_a_policy_nor_the_other_way_round() -> None:
     ],
     ids=repr,
 )
-def test_a_signed_content_out_of_range_is_refused(cls: type, change: dict[str, Any]) -> None:
+def test_a_content_out_of_range_is_neither_signed_nor_believed(cls: type, change: dict[str, Any]) -> None:
     content: Any = replace(package(), **change) if cls is RoutePackage else replace(FULL_POLICY, **change)
     purpose, opened = (Purpose.PACKAGE, open_package) if cls is RoutePackage else (Purpose.POLICY, open_policy)
+    sealed: Callable[[Any, SigningKey], bytes] = seal_package if cls is RoutePackage else seal_policy
+    with pytest.raises(FieldError):
+        sealed(content, HUB)
     with pytest.raises(FieldError):
         opened(seal(codec.encode(codec.pack(content)), HUB, purpose), HUB_PUBLIC)
 

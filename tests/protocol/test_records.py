@@ -371,9 +371,11 @@ def test_the_collector_is_known_even_where_the_rest_is_not() -> None:
 
 NO_PLACE: list[tuple[str, dict[int, Wire]]] = [
     ("version 0", {1: 0}),
+    ("version beyond", {1: 2**31}),
     ("version as text", {1: "1"}),
     ("kind as text", {2: "2"}),
     ("kind below zero", {2: -1}),
+    ("kind beyond", {2: 2**31}),
     ("seq 0", {3: 0}),
     ("seq beyond", {3: 2**31}),
     ("prev too short", {4: bytes(31)}),
@@ -406,7 +408,11 @@ def test_what_is_no_map_has_no_place(value: Wire) -> None:
         parse(value)
 
 
-@pytest.mark.parametrize("change", [{1: 2}, {2: 999}, {2: 0}, {20: {}}, {20: []}, {21: 1}, {15: 1}, {5: -1}], ids=repr)
+@pytest.mark.parametrize(
+    "change",
+    [{1: 2}, {1: 2**31 - 1}, {2: 999}, {2: 2**31 - 1}, {2: 0}, {20: {}}, {20: []}, {21: 1}, {15: 1}, {5: -1}],
+    ids=repr,
+)
 def test_what_only_a_newer_hub_may_know_keeps_its_place(change: dict[int, Wire]) -> None:
     payload = {**sample_payload(ReadingTaken), **change}
     assert position(payload).seq == 1
@@ -477,7 +483,7 @@ def test_a_record_longer_than_a_message_is_never_signed() -> None:
     total_vnd = 64 * 10**7
     bill = Bill(lines=(line,) * 64, gross_vnd=total_vnd, net_vnd=total_vnd, vat_vnd=0, fee_vnd=0, total_vnd=total_vnd)
     record = replace(READING, bill=bill)
-    with pytest.raises(EnvelopeError):
+    with pytest.raises((EnvelopeError, UnreadableError)):  # Nothing readable is so long; either check may come first.
         seal_record(header_for(ReadingTaken), record, SigningKey.of(HANDHELD_SEED))
 
 

@@ -122,7 +122,7 @@ def test_days_between_are_those_of_the_calendar(one: date, other: date) -> None:
     assert day_after(one.isoformat()) == (one + timedelta(days=1)).isoformat()
 
 
-@pytest.mark.parametrize("text", ["2024-02-29", "2026-01-01", "2000-02-29", "2999-12-31"])
+@pytest.mark.parametrize("text", ["2024-02-29", "2026-01-01", "2000-01-01", "2000-02-29", "2199-12-31"])
 def test_a_date_that_exists_is_one(text: str) -> None:
     assert is_date(text)
 
@@ -132,6 +132,7 @@ def test_a_date_that_exists_is_one(text: str) -> None:
     [
         *("", "2026-02-29", "1900-02-29", "2026-04-31", "2026-13-01", "2026-00-01", "0000-01-01", "01/01/2026"),
         *("2026-1-1", "20260101", "2026-W01-1", "2026-01-01\n", " 2026-01-01", "2026-01-01T00:00:00", "٢٠٢٦-٠١-٠١"),
+        *("1999-12-31", "2200-01-01", "2999-12-31"),
     ],
 )
 def test_a_date_that_does_not_exist_or_is_written_otherwise_is_none(text: str) -> None:

@@ -182,6 +182,8 @@ def test_the_most_changes_of_one_route_are_read() -> None:
     bill = OpenBill(bill_no="02050007026-2026-10", period="2026-10", amount_vnd=10**10)
     stop = StopChange(
         customer="02050007026",
+        period="2026-10",
+        version=2**31 - 1,
         credit_vnd=0,
         payment_method="TT",
         open_bills=(bill,),
