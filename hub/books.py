@@ -4,7 +4,7 @@ One way in for handhelds' uploads and for the hub's own records: facts are inser
 that depends on them. Nothing else writes accounts, ledger lines or case files.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -46,6 +46,7 @@ from protocol.records import (
     Decision,
     ExtractImported,
     Header,
+    HeadRef,
     HubRecord,
     SupervisorDecided,
 )
@@ -189,9 +190,7 @@ class Books:
 
         for known, state in self.fold_accounts(connection, touched.customers):
             base = known.base
-            accounts.append(
-                folded.account_values(self.unit, state, base.stop, known.route, known.branch, version)
-            )
+            accounts.append(folded.account_values(self.unit, state, base.stop, known.route, known.branch, version))
             post(folded.account_subject(state.customer), state.entries, state.cases)
         for name, entries, strange in self.strangers(connection, touched.customers):
             post(folded.account_subject(name), entries, strange)
@@ -234,20 +233,28 @@ class Books:
 
     def _closes(self, connection: Connection, facts: Iterable[list[Fact]]) -> list[Close]:
         """Cuts of the collectors that appear in some facts."""
-        named = [one for found in facts for one in found]
-        collectors = {one.collector for one in named if one.collector}
+        about = [one for found in facts for one in found]
+        collectors = {one.collector for one in about if one.collector}
         if not collectors:
             return []
-        rows = closes_of(connection, self.unit, collectors, min(one.day for one in named))
+        rows = closes_of(connection, self.unit, collectors, min(one.day for one in about))
         forked = forks(connection, self.unit) if rows else {}
         chains = {device: links_of(connection, self.unit, device, self.parsed) for device in forked}
+        decisions = {device: self.decisions_on(connection, device) for device in forked}
         closes: list[Close] = []
         for row in rows:
-            strange: frozenset[bytes] = frozenset()
+            heads: dict[int, list[HeadRef]] = {}
             for head in row.heads:
-                if head.device in forked:
-                    strange |= apart(forked[head.device], chains[head.device], head.seq, head.digest)
-            closes.append(Close(row.collector, row.day, row.seq, {h.device: h.seq for h in row.heads}, strange))
+                heads.setdefault(head.device, []).append(head)
+            strange: frozenset[bytes] = frozenset()
+            disputed: frozenset[bytes] = frozenset()
+            for device in heads.keys() & forked.keys():
+                links = chains[device]
+                strange |= apart(forked[device], links, [head.digest for head in heads[device]])
+                named = [link for link in links if link.digest not in strange]
+                disputed |= Chain(named, adopted_by(decisions[device], row.seq)).quarantined
+            reach = {device: max(head.seq for head in found) for device, found in heads.items()}
+            closes.append(Close(row.collector, row.day, row.seq, reach, strange, disputed))
         return closes
 
     def fold_day(self, connection: Connection, collector: str, day: str) -> DayState:
@@ -276,8 +283,8 @@ class Books:
         """Fold a whole chain: forks, quarantine and case files. Rare; customers with facts from the fork on."""
         links = links_of(connection, self.unit, device, self.parsed)
         decisions = self.decisions_on(connection, device)
-        decided = frozenset(one.subject for one in decisions)
-        adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
+        decided = frozenset(one.subject for one in decisions.values())
+        adopted = adopted_by(decisions)
         state = of_chain(device, links, decided, adopted)
         quarantined = Chain(links, adopted).quarantined
         touched: set[str] = set()
@@ -298,16 +305,16 @@ class Books:
             .values(receipt_no=state.receipt_no, fork_from=state.fork_from)
         )
 
-    def decisions_on(self, connection: Connection, device: int) -> list[SupervisorDecided]:
-        """What supervisors have decided of a handheld."""
-        query = select(fact.c.digest, fact.c.message).where(
+    def decisions_on(self, connection: Connection, device: int) -> dict[int, SupervisorDecided]:
+        """What supervisors have decided of a handheld, by position on the hub's chain."""
+        query = select(fact.c.seq, fact.c.digest, fact.c.message).where(
             fact.c.unit == self.unit, fact.c.device == HUB, fact.c.kind == SupervisorDecided.KIND
         )
-        found: list[SupervisorDecided] = []
+        found: dict[int, SupervisorDecided] = {}
         for row in connection.execute(query):
             _, record, _ = self.parsed.of(HUB, row.digest, row.message)
             if isinstance(record, SupervisorDecided) and record.device == device:
-                found.append(record)
+                found[row.seq] = record
         return found
 
     # What the extract says.
@@ -368,6 +375,15 @@ class Books:
         query = select(policy.c.message).where(policy.c.unit == self.unit)
         message: bytes = connection.execute(query.order_by(policy.c.version.desc()).limit(1)).scalar_one()
         return message
+
+
+def adopted_by(decisions: Mapping[int, SupervisorDecided], before_seq: int | None = None) -> list[bytes]:
+    """Last records of the branches that decisions call true; of those made before a position, if one is given."""
+    return [
+        one.subject
+        for seq, one in decisions.items()
+        if one.decision is Decision.ADOPT_BRANCH and (before_seq is None or seq < before_seq)
+    ]
 
 
 def unmatched_case(one: Fact) -> Case:

@@ -10,6 +10,7 @@ from hub.books import Books
 from hub.core.account import HUB, Fact
 from hub.core.conflicts import ConflictClass
 from hub.core.days import DayReport, HandheldDay, handheld_day
+from hub.core.handhelds import tips
 from hub.core.ledger import Account
 from hub.office import OfficeError, require_person
 from hub.store.facts import facts_of_day, links_of
@@ -196,9 +197,7 @@ def day_report(connection: Connection, books: Books, collector: str, day: str) -
     )
 
 
-def _handhelds_of_day(
-    connection: Connection, books: Books, collector: str, day: str
-) -> tuple[HandheldDay, ...]:
+def _handhelds_of_day(connection: Connection, books: Books, collector: str, day: str) -> tuple[HandheldDay, ...]:
     shifts = facts_of_day(connection, books.unit, collector, day, SHIFT_KINDS, books.parsed)
     found: list[HandheldDay] = []
     for device in sorted({one.device for one in shifts}):
@@ -251,25 +250,28 @@ def open_days(connection: Connection, books: Books) -> list[tuple[str, str]]:
         .where(fact.c.unit == books.unit, fact.c.kind == ShiftOpened.KIND)
         .distinct()
     )
-    return sorted(
-        ((row.collector, row.day) for row in connection.execute(query)), key=lambda pair: (pair[1], pair[0])
-    )
+    return sorted(((row.collector, row.day) for row in connection.execute(query)), key=lambda pair: (pair[1], pair[0]))
 
 
 def _heads(connection: Connection, books: Books, collector: str) -> tuple[HeadRef, ...]:
-    """Where every handheld stands that has anything of this collector: a cut that names them all moves nothing
-    twice.
+    """Where every handheld stands that has anything of this collector, of a forked one each branch: a cut that names
+    all that is here charges nothing twice.
     """
-    query = select(fact.c.device).where(
-        fact.c.unit == books.unit, fact.c.collector == collector, fact.c.device != HUB
-    )
+    query = select(fact.c.device).where(fact.c.unit == books.unit, fact.c.collector == collector, fact.c.device != HUB)
     devices = set(connection.execute(query.distinct()).scalars())
     rows = connection.execute(
-        select(handheld.c.device, handheld.c.seq, handheld.c.digest)
+        select(handheld.c.device, handheld.c.seq, handheld.c.digest, handheld.c.fork_from)
         .where(handheld.c.unit == books.unit, handheld.c.device.in_(devices))
         .order_by(handheld.c.device)
     )
-    return tuple(HeadRef(row.device, row.seq, row.digest) for row in rows)
+    heads: list[HeadRef] = []
+    for row in rows.all():
+        if row.fork_from:
+            ends = tips(links_of(connection, books.unit, row.device, books.parsed))
+            heads += [HeadRef(row.device, end.seq, end.digest) for end in ends]
+        else:
+            heads.append(HeadRef(row.device, row.seq, row.digest))
+    return tuple(heads)
 
 
 def _owing_records(connection: Connection, books: Books, collector: str) -> set[int]:

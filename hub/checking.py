@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.books import Books, CustomerBase, hub_fact
+from hub.books import Books, CustomerBase, adopted_by, hub_fact
 from hub.cashier import cash_owed_vnd
 from hub.core.account import HUB, AccountState
 from hub.core.conflicts import Case
@@ -38,7 +38,7 @@ from protocol import codec
 from protocol.chain import NO_DIGEST, digest
 from protocol.codec import CodecError, FieldError
 from protocol.envelope import EnvelopeError, Purpose, SignatureError, VerifyKey, frame, open_sealed
-from protocol.records import BankCredited, DayClosed, Decision, ExtractImported, PackageRef
+from protocol.records import BankCredited, DayClosed, ExtractImported, PackageRef
 from protocol.sealed import Sealed, UnreadableError, parse
 
 FINDINGS_MAX = 100  # Past this the first ones are enough to act on.
@@ -171,8 +171,8 @@ def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
     device = head.device
     links = links_of(connection, books.unit, device, books.parsed)
     decisions = books.decisions_on(connection, device)
-    adopted = [one.subject for one in decisions if one.decision is Decision.ADOPT_BRANCH]
-    state = of_chain(device, links, frozenset(one.subject for one in decisions), adopted)
+    adopted = adopted_by(decisions)
+    state = of_chain(device, links, frozenset(one.subject for one in decisions.values()), adopted)
     if (state.fork_from, state.receipt_no) != (head.fork_from, head.receipt_no):
         yield f"handheld {device}: its head row does not say what its chain says"
     wanted = Chain(links, adopted).quarantined

@@ -2,7 +2,7 @@
 it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,7 +45,8 @@ class Fact:
 class Close(NamedTuple):
     """A cut: a collector's date closed at chain positions. seq: of the DayClosed on the hub's chain.
 
-    heads: last position per handheld. apart: records up to there that are on another branch than the one the cut named.
+    heads: last position per handheld. apart: records up to there that are on branches the cut did not name.
+    disputed: records before the cut that did not count when it was made, for a fork that nobody had decided on.
     """
 
     collector: str
@@ -53,6 +54,7 @@ class Close(NamedTuple):
     seq: int
     heads: Mapping[int, int]
     apart: frozenset[bytes] = frozenset()
+    disputed: frozenset[bytes] = frozenset()
 
     def covers(self, fact: Fact) -> bool:
         """Whether a fact is before the cut."""
@@ -177,10 +179,12 @@ class AccountState:
 
 def posting_day(fact: Fact, collector: str, closes: Sequence[Close]) -> str:
     """The first date of a collector, from the fact's own on, that was not closed before the fact."""
-    day = fact.day
-    while any(
-        close.collector == collector and close.day == day and not close.covers(fact)
-        for close in closes
-    ):
+    closed = {close.day for close in closes if close.collector == collector and not close.covers(fact)}
+    return first_open_day(fact.day, closed)
+
+
+def first_open_day(day: str, closed: Container[str]) -> str:
+    """The first date from one on that is not among those closed."""
+    while day in closed:
         day = day_after(day)
     return day

@@ -8,7 +8,17 @@ money in canonical order against those bills, then the cases. Source: merge.md.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hub.core.account import HUB, AccountBase, AccountState, BillState, Close, Fact, PeriodState, posting_day
+from hub.core.account import (
+    HUB,
+    AccountBase,
+    AccountState,
+    BillState,
+    Close,
+    Fact,
+    PeriodState,
+    first_open_day,
+    posting_day,
+)
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.ledger import Account, JournalEntry, Line, billed, collected, credited, opening, reversed_lines
 from hub.core.matching import bills_for_amount
@@ -79,8 +89,9 @@ class _Fold:
         self.closes = closes
         self.valid = [fact for fact in facts if not fact.quarantined]
         self.noted = {f.record.subject for f in self.valid if isinstance(f.record, SupervisorDecided)}
+        self.voided = {f.record.collection for f in facts if isinstance(f.record, CollectionVoided)}
         self.facts_of_rules: Facts = facts_of(base.stop, base.policy)
-        self.reversals = self._reversals()
+        self.reversals = self._reversals(self.valid)
         self.state = AccountState(base.stop.customer, PeriodState(base.period), {})
 
     def run(self) -> AccountState:
@@ -101,12 +112,14 @@ class _Fold:
 
     # Voids: which collections stand.
 
-    def _reversals(self) -> dict[bytes, tuple[Fact, Fact]]:
-        """Collection digest -> (void, fact that reverses it), for the voids that take effect."""
-        taken = {f.digest: f for f in self.valid if isinstance(f.record, CashCollected)}
+    def _reversals(self, known: Sequence[Fact]) -> dict[bytes, tuple[Fact, Fact]]:
+        """Collection digest -> (void, fact that reverses it), for the voids that take effect when this is all that
+        counts.
+        """
+        taken = {f.digest: f for f in known if isinstance(f.record, CashCollected)}
         paper_back: dict[bytes, Fact] = {}
         accepted: dict[bytes, Fact] = {}
-        for fact in self.valid:
+        for fact in known:
             match fact.record:
                 case PaperReturned():
                     paper_back.setdefault(fact.record.collection, fact)
@@ -115,7 +128,7 @@ class _Fold:
                 case _:
                     pass
         found: dict[bytes, tuple[Fact, Fact]] = {}
-        for void in self.valid:
+        for void in known:
             if not isinstance(void.record, CollectionVoided) or void.record.collection in found:
                 continue
             collection = taken.get(void.record.collection)
@@ -123,7 +136,8 @@ class _Fold:
                 continue
             because = accepted.get(collection.digest)
             if self._in_time(collection, void):
-                because = paper_back.get(collection.digest) or because if self._paper_out(collection, void) else void
+                paper_out = self._paper_out(collection, void, known)
+                because = paper_back.get(collection.digest) or because if paper_out else void
             if because is not None:
                 found[collection.digest] = (void, because)
         return found
@@ -142,7 +156,34 @@ class _Fold:
             for close in self.closes
         )
 
-    def _paper_out(self, collection: Fact, void: Fact) -> bool:
+    def _turns(self, collection: Fact) -> list[tuple[Fact, str]]:
+        """Facts by which a collection's cash was taken back, stood again, and so on, each with the date it posts to.
+
+        Once voids only add up, so there is one turn or none. A clone that shows up later, or a branch adopted later,
+        changes what counted when a date was closed: that date stays as it was, and the turn posts to the next open one.
+        """
+        if collection.digest not in self.voided:
+            return []
+        since = min(fact.day for fact in self.facts)
+        closes = [close for close in self.closes if close.collector == collection.collector and close.day >= since]
+        turns: list[tuple[Fact, str]] = []
+        before: list[Close] = []
+        pair: tuple[Fact, Fact] | None = None
+        for close in (*sorted(closes, key=lambda one: one.seq), None):
+            reversals = self.reversals if close is None else self._reversals_at(close, before)
+            found = reversals.get(collection.digest)
+            if (because := found or pair) is not None and (found is None) != (pair is None):
+                turns.append((because[1], first_open_day(because[1].day, {one.day for one in before})))
+            pair = found
+            before += [close] if close is not None else []
+        return turns
+
+    def _reversals_at(self, close: Close, before: Sequence[Close]) -> dict[bytes, tuple[Fact, Fact]]:
+        """Voids that took effect when a date was closed, after others."""
+        came = [fact for fact in self.facts if any(one.covers(fact) for one in (*before, close))]
+        return self._reversals([fact for fact in came if fact.digest not in close.disputed])
+
+    def _paper_out(self, collection: Fact, void: Fact, known: Sequence[Fact]) -> bool:
         """Whether its receipt was out, or may have been, when the collection was voided: by the chain, not by
         clocks.
         """
@@ -152,7 +193,7 @@ class _Fold:
             and f.record.paper is PaperKind.RECEIPT
             and f.record.outcome is not PrintOutcome.NOT_PRINTED
             and (f.device != void.device or f.seq < void.seq)
-            for f in self.valid
+            for f in known
         )
 
     # Bills.
@@ -167,9 +208,7 @@ class _Fold:
     def _read(self, period: str) -> None:
         """The bill of a period: the first valid reading makes it, later ones replace it until a payment names one."""
         now = self.state.period if period == self.base.period else PeriodState(period)
-        readings = {
-            f.digest: f for f in self.valid if isinstance(f.record, ReadingTaken) and f.record.period == period
-        }
+        readings = {f.digest: f for f in self.valid if isinstance(f.record, ReadingTaken) and f.record.period == period}
         for fact in self.valid:
             record = fact.record
             if fact.digest in readings:
@@ -249,9 +288,7 @@ class _Fold:
             if ours != record.bill.total_vnd:
                 detail = f"{record.bill.total_vnd} / {ours}"
                 money = record.bill.total_vnd - ours
-                self._case(
-                    ConflictClass.BILL_DIFFERS, now.taken, for_person=True, money_vnd=money, detail=detail
-                )
+                self._case(ConflictClass.BILL_DIFFERS, now.taken, for_person=True, money_vnd=money, detail=detail)
 
     def _estimate(self) -> None:
         """What an unread meter will be billed when the period closes: the mean of the three last periods, half up."""
@@ -291,13 +328,15 @@ class _Fold:
     def _cash(self, fact: Fact, record: CashCollected) -> None:
         lines = collected(record, fact.collector, quarantined=fact.quarantined)
         self._post(fact, lines)
+        for because, day in self._turns(fact):
+            lines = reversed_lines(lines)
+            self.state.entries.append(JournalEntry(because.device, because.seq, because.digest, day, lines))
         self.state.cash_vnd += record.amount_vnd
         if fact.quarantined:
             self.state.suspense_vnd += record.amount_vnd
             return
-        if (pair := self.reversals.get(fact.digest)) is not None:
+        if fact.digest in self.reversals:
             self.state.cash_vnd -= record.amount_vnd
-            self._post(pair[1], reversed_lines(lines))
             return
         rest = record.amount_vnd - (record.rounding_vnd or 0)
         self._know_bills(fact, record)
@@ -379,7 +418,7 @@ class _Fold:
         amount = collection.record.amount_vnd
         if not self._in_time(collection, fact):
             klass = ConflictClass.VOID_TOO_LATE
-        elif self._paper_out(collection, fact):
+        elif self._paper_out(collection, fact, self.valid):
             klass = ConflictClass.VOID_WITH_PAPER_OUT
         else:
             self._case(ConflictClass.VOID_BEFORE_PAPER, collection, fact, money_vnd=amount)
@@ -389,18 +428,7 @@ class _Fold:
     # Cuts and cases.
 
     def _posting_day(self, fact: Fact) -> str:
-        return posting_day(fact, self._owner(fact), self.closes)
-
-    def _owner(self, fact: Fact) -> str:
-        """Collector whose day a posting belongs to; a returned paper belongs to who collected."""
-        subject = None
-        if isinstance(fact.record, PaperReturned):
-            subject = fact.record.collection
-        elif isinstance(fact.record, SupervisorDecided):
-            subject = fact.record.subject
-        if subject is not None:
-            return next((f.collector for f in self.facts if f.digest == subject), fact.collector)
-        return fact.collector
+        return posting_day(fact, fact.collector, self.closes)
 
     def _late(self) -> None:
         for fact in self.valid:

@@ -105,14 +105,14 @@ class Chain:
     def __init__(self, links: Sequence[ChainLink], adopted: Iterable[bytes]) -> None:
         self.links = sorted(links, key=lambda link: (link.seq, link.digest))
         self.forks: list[list[ChainLink]] = []
-        self._children: dict[bytes, list[ChainLink]] = {}
+        children: dict[bytes, list[ChainLink]] = {}
         for link in self.links:
-            self._children.setdefault(link.prev, []).append(link)
+            children.setdefault(link.prev, []).append(link)
         true = self._ancestors(adopted)
         counts: set[bytes] = set()
         waiting = [NO_DIGEST]
         while waiting:
-            branches = self._children.get(waiting.pop(), [])
+            branches = children.pop(waiting.pop(), [])  # Once each: a damaged chain may bite its tail.
             if len(branches) > 1:
                 self.forks.append(branches)
                 branches = [link for link in branches if link.digest in true]
@@ -133,15 +133,22 @@ class Chain:
         return found
 
 
-def apart(fork_from: int, links: Iterable[ChainLink], head_seq: int, head_digest: bytes) -> frozenset[bytes]:
-    """Records from a fork up to a head that do not lead to it: a cut that names the head does not cover them."""
-    between = {link.digest: link for link in links if fork_from <= link.seq <= head_seq}
+def apart(fork_from: int, links: Iterable[ChainLink], heads: Iterable[bytes]) -> frozenset[bytes]:
+    """Records from a fork on that lead to none of some heads: a cut that names these does not cover them."""
+    behind = {link.digest: link for link in links if link.seq >= fork_from}
     own: set[bytes] = set()
-    at = between.get(head_digest)
-    while at is not None:
-        own.add(at.digest)
-        at = between.get(at.prev)
-    return frozenset(between.keys() - own)
+    for head in heads:
+        at = behind.get(head)
+        while at is not None and at.digest not in own:
+            own.add(at.digest)
+            at = behind.get(at.prev)
+    return frozenset(behind.keys() - own)
+
+
+def tips(links: Sequence[ChainLink]) -> list[ChainLink]:
+    """Last records of all branches of a chain."""
+    followed = {link.prev for link in links}
+    return [link for link in links if link.digest not in followed]
 
 
 def business_day(record: Record | None, parent_day: str, order_ms: int) -> str:

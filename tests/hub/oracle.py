@@ -22,6 +22,7 @@ from protocol.records import (
     Decision,
     DeviceEnrolled,
     ExtractImported,
+    HandheldRecord,
     PackageIssued,
     PaperKind,
     PaperPrinted,
@@ -137,7 +138,9 @@ def _entries(messages: set[bytes], hub_key_id: bytes) -> list[Entry]:
     entries.sort(key=lambda one: (one.device, one.seq, one.digest))
     _clamp(entries)
     _date(entries)
-    _quarantine(entries)
+    lost = disputed(entries)
+    for one in entries:
+        one.quarantined = one.digest in lost
     entries.sort(key=lambda one: (one.ord, one.device, one.seq, one.digest))
     return entries
 
@@ -147,9 +150,12 @@ def _entry(message: bytes, device: int) -> Entry:
     place = position(value)
     one = Entry(device, place.seq, place.prev, sha256(message).digest(), collector_of(value) or "", None)
     try:
-        header, one.record = parse(value)
+        header, record = parse(value)
     except UnreadableError:
         return one
+    if device != HUB and not isinstance(record, HandheldRecord):
+        return one
+    one.record = record
     one.at_ms = header.at_ms
     if header.evidence is not None:
         one.package = (header.evidence.package.route, header.evidence.package.version)
@@ -183,31 +189,31 @@ def _date(entries: list[Entry]) -> None:
         days[one.digest] = one.day
 
 
-def _quarantine(entries: list[Entry]) -> None:
-    """From the first position with two records on, nothing counts but the branches a supervisor adopted."""
+def disputed(entries: list[Entry]) -> set[bytes]:
+    """Behind a fork nothing counts but the branch with a record that a supervisor adopted, up to the next fork.
+
+    entries: by device and seq; all there are, or all there were once.
+    """
     by_digest = {one.digest: one for one in entries}
-    for device in sorted({one.device for one in entries} - {HUB}):
-        fork = fork_of(entries, device)
-        if fork == 0:
-            continue
-        adopted: set[bytes] = set()
-        for one in entries:
-            record = one.record
-            if isinstance(record, SupervisorDecided) and record.decision is Decision.ADOPT_BRANCH:
-                at = by_digest.get(record.subject)
-                while record.device == device and at is not None and at.device == device:
-                    adopted.add(at.digest)
-                    at = by_digest.get(at.prev)
-        for one in entries:
-            if one.device == device and one.seq >= fork and one.digest not in adopted:
-                one.quarantined = True
+    adopted: set[bytes] = set()
+    for one in entries:
+        record = one.record
+        if isinstance(record, SupervisorDecided) and record.decision is Decision.ADOPT_BRANCH:
+            at = by_digest.get(record.subject)
+            while at is not None and at.device == record.device:
+                adopted.add(at.digest)
+                at = by_digest.get(at.prev)
+    lost: set[bytes] = set()
+    for one in entries:  # What a record hangs on was judged before it.
+        given_up = len(branches_at(entries, one)) > 1 and one.digest not in adopted
+        if one.device != HUB and (given_up or one.prev in lost):
+            lost.add(one.digest)
+    return lost
 
 
-def fork_of(entries: list[Entry], device: int) -> int:
-    """First seq of a device at which there are two records; 0 if there is none."""
-    own = [one for one in entries if one.device == device]
-    doubles = [one.seq for one in own for other in own if one.seq == other.seq and one.digest != other.digest]
-    return min(doubles, default=0)
+def branches_at(entries: list[Entry], one: Entry) -> list[Entry]:
+    """A record and those beside it: all that hang on the same record of the same handheld."""
+    return [other for other in entries if other.device == one.device and other.prev == one.prev]
 
 
 class _Books:
@@ -222,9 +228,13 @@ class _Books:
         self.import_day = next(one.day for one in entries if isinstance(one.record, ExtractImported))
         by_digest = {one.digest: one for one in entries}
         self.cuts: list[tuple[DayClosed, set[bytes]]] = []
+        self.lost_then: list[set[bytes]] = []  # By cut: what did not count when it was made.
+        by_chain = sorted(entries, key=lambda one: (one.device, one.seq, one.digest))
         for one in entries:
             if isinstance(one.record, DayClosed):
-                self.cuts.append((one.record, self._before(one, one.record, by_digest)))
+                before = self._before(one, one.record, by_digest)
+                self.cuts.append((one.record, before))
+                self.lost_then.append(disputed([each for each in by_chain if each.digest in before]))
 
     def _before(self, close: Entry, record: DayClosed, by_digest: dict[bytes, Entry]) -> set[bytes]:
         """Digests of all that is before a cut: the hub's records up to it, and each named head with its past."""
@@ -295,19 +305,19 @@ class _Books:
                 self.case("bank-unmatched", "", one.digest)
 
     def chains(self) -> None:
-        """Forks, records nobody can read, and before a fork holes in the receipt numbers."""
+        """Forks on what counts, records nobody can read, and along what counts holes in the receipt numbers."""
+        by_digest = {one.digest: one for one in self.entries}
         for device in sorted({one.device for one in self.entries} - {HUB}):
-            chain = sorted((o for o in self.entries if o.device == device), key=lambda o: (o.seq, o.digest))
-            fork = fork_of(self.entries, device)
-            if fork:
-                decisions = [one.record for one in self.entries if isinstance(one.record, SupervisorDecided)]
-                adopted = any(r.device == device and r.decision is Decision.ADOPT_BRANCH for r in decisions)
-                self.case("fork", str(device), *(o.digest for o in chain if o.seq == fork), settled=adopted)
             receipt_no = 0
-            for one in chain:
+            for one in sorted((o for o in self.entries if o.device == device), key=lambda o: (o.seq, o.digest)):
+                before = by_digest.get(one.prev)
+                branches = sorted(branches_at(self.entries, one), key=lambda other: other.digest)
+                if len(branches) > 1 and branches[0] is one and not (before is not None and before.quarantined):
+                    settled = any(not branch.quarantined for branch in branches)
+                    self.case("fork", str(device), *(branch.digest for branch in branches), settled=settled)
                 if one.record is None:
                     self.case("unreadable", str(device), one.digest)
-                elif isinstance(one.record, CashCollected) and (fork == 0 or one.seq < fork):
+                elif isinstance(one.record, CashCollected) and not one.quarantined:
                     if one.record.receipt_no != receipt_no + 1:
                         self.case("receipt-missing", str(device), one.digest)
                     receipt_no = one.record.receipt_no
@@ -381,9 +391,12 @@ class _Customer:
                 return False
         return True
 
-    def _paper_out(self, collection: Entry) -> bool:
-        for one in self.valid:
+    def _paper_out(self, collection: Entry, void: Entry, known: list[Entry]) -> bool:
+        """Whether a receipt was or may have been printed before the void, on the handheld that voided."""
+        for one in known:
             paper = one.record
+            if one.device == void.device and one.seq > void.seq:
+                continue
             if (
                 isinstance(paper, PaperPrinted)
                 and paper.about == collection.digest
@@ -393,19 +406,22 @@ class _Customer:
                 return True
         return False
 
-    def _undone(self, collection: Entry) -> tuple[Entry, Entry] | None:
-        """The void of a collection that takes effect, and the record by which it does."""
-        for void in self.valid:
+    def _undone(self, collection: Entry, known: list[Entry] | None = None) -> tuple[Entry, Entry] | None:
+        """The void of a collection that takes effect, and the record by which it does. known: all that counts."""
+        known = self.valid if known is None else known
+        if collection not in known:
+            return None
+        for void in known:
             if not isinstance(void.record, CollectionVoided) or void.record.collection != collection.digest:
                 continue
             in_time = self._in_time(collection, void)
-            if in_time and not self._paper_out(collection):
+            if in_time and not self._paper_out(collection, void, known):
                 return void, void
-            for one in self.valid:
+            for one in known:
                 record = one.record
                 if in_time and isinstance(record, PaperReturned) and record.collection == collection.digest:
                     return void, one
-            for one in self.valid:
+            for one in known:
                 record = one.record
                 accepted = isinstance(record, SupervisorDecided) and record.decision is Decision.ACCEPT_VOID
                 if accepted and isinstance(record, SupervisorDecided) and record.subject == collection.digest:
@@ -422,7 +438,7 @@ class _Customer:
             return
         if not self._in_time(collection, one):
             self._case("void-too-late", collection, one, settled=pair is not None)
-        elif self._paper_out(collection):
+        elif self._paper_out(collection, one, self.valid):
             self._case("void-with-paper-out", collection, one, settled=pair is not None)
         else:
             self._case("void-before-paper", collection, one)
@@ -485,16 +501,15 @@ class _Customer:
         if one.quarantined:
             lines = [(WITH_COLLECTOR, who, vnd), (SUSPENSE, who, -vnd)]
         self.books.post(self.books.open_day(one, who), *lines)
+        self._take_back(one, lines)
         self.cash_vnd += vnd
         if one.quarantined:
             self.suspense_vnd += vnd
             return
-        pair = self._undone(one)
-        if pair is not None:
+        if self._undone(one) is not None:
             self.cash_vnd -= vnd
-            back = [(account, party, -part) for account, party, part in lines]
-            self.books.post(self.books.open_day(pair[1], who), *back)
             return
+        self._unlisted(one, record)
         named = [bill for number in record.bills for bill in self.bills if bill.number == number]
         paid_already = any(bill.cash + bill.bank > 0 for bill in named)
         rest = vnd - change_vnd
@@ -505,6 +520,49 @@ class _Customer:
         if paid_already and rest > 0:
             self._case("paid-twice", one)
         self._surplus(rest)
+
+    def _take_back(self, one: Entry, lines: list[tuple[str, str, int]]) -> None:
+        """Post what a void takes back, at each cut and now: a closed date keeps what it was closed with."""
+        first_day = min(each.day for each in self.all)
+        closed: list[str] = []
+        came: set[bytes] = set()
+        undone: tuple[Entry, Entry] | None = None
+        for (record, before), lost in zip(self.books.cuts, self.books.lost_then, strict=True):
+            if record.collector == one.collector and record.business_date >= first_day:
+                came |= before
+                known = [each for each in self.all if each.digest in came - lost]
+                undone = self._turn(lines, undone, self._undone(one, known), closed)
+                closed.append(record.business_date)
+        self._turn(lines, undone, self._undone(one), closed)
+
+    def _turn(
+        self,
+        lines: list[tuple[str, str, int]],
+        was: tuple[Entry, Entry] | None,
+        now: tuple[Entry, Entry] | None,
+        closed: list[str],
+    ) -> tuple[Entry, Entry] | None:
+        """Post where a collection that stood is taken back, or the other way round; what holds now."""
+        for pair, sign in ((now, -1), (was, 1)):
+            if pair is not None and (was is None) != (now is None):
+                day = pair[1].day
+                while day in closed:
+                    day = (datetime.fromisoformat(day) + timedelta(days=1)).date().isoformat()
+                self.books.post(day, *((account, party, sign * vnd) for account, party, vnd in lines))
+        return now
+
+    def _unlisted(self, one: Entry, record: CashCollected) -> None:
+        """Bills that only this receipt knows of: they are owed from now on, as it says."""
+        sum_vnd = 0
+        for number, vnd, month in zip(record.bills, record.bills_vnd, record.bill_periods, strict=True):
+            if number not in [bill.number for bill in self.bills]:
+                self.bills.append(Bill(number, month, vnd))
+                sum_vnd += vnd
+        if sum_vnd > 0:
+            self.bills.sort(key=lambda bill: (bill.period, bill.number))
+            day = self.books.open_day(one, one.collector)
+            self.books.post(day, (RECEIVABLE, "", sum_vnd), (OPENING, "", -sum_vnd))
+            self._case("unknown-bill", one)
 
     def _bank(self, one: Entry, record: BankCredited) -> None:
         self.books.post(one.day, (BANK, "", record.amount_vnd), (RECEIVABLE, "", -record.amount_vnd))
@@ -526,11 +584,13 @@ class _Customer:
         self._surplus(rest)
 
     def _surplus(self, vnd: int) -> None:
+        """What is too much, with what was too much before, pays what is open, oldest first."""
+        vnd += self.credit_vnd
         for bill in self.bills:
             part = min(vnd, bill.open)
             bill.credit += part
             vnd -= part
-        self.credit_vnd += vnd
+        self.credit_vnd = vnd
 
     def _late(self) -> None:
         kinds = ReadingTaken | ReadingSkipped | CashCollected | CollectionVoided

@@ -31,6 +31,7 @@ from protocol.chain import NO_DIGEST, digest
 from protocol.envelope import Purpose, SigningKey, VerifyKey, seal
 from protocol.package import open_package, open_policy
 from protocol.records import PackageRef, ReadingSkipped, ShiftOpened
+from protocol.sealed import payload_of
 from protocol.values import Imei
 from protocol.wire import (
     REQUEST_HEADER,
@@ -51,6 +52,7 @@ from protocol.wire import (
 )
 from tests.hub.worlds import (
     DAYS,
+    FAULTS,
     HUB_KEY,
     PERIOD,
     ROUTES,
@@ -246,7 +248,19 @@ async def test_a_signed_payload_without_a_place_in_a_chain_is_refused(branch: Br
     assert await branch.facts() == 0
 
 
-@pytest.mark.parametrize("fault", ["kind", "version", "range", "hub kind"])
+@pytest.mark.parametrize("kind", [2**31, 2**63, 2**64 - 1, -1])
+async def test_a_kind_that_no_column_holds_is_refused_and_stops_nobody(branch: Branch, kind: int) -> None:
+    skips(branch.first, 2)
+    record = ReadingSkipped(customer=HOUSES[0].customer, period=PERIOD, code="house_closed")
+    payload = payload_of(branch.first._header(Watch().now_ms), record)
+    poison = seal(codec.encode({**payload, 2: kind}), branch.first.key, Purpose.RECORD)
+    status, refusal = await branch.refused(b"".join([*branch.first.messages, poison]))
+    assert (status, refusal.code, refusal.index) == (400, "not-cbor", 2)
+    assert await branch.facts() == 2
+    assert (await branch.acked(b"".join(skips(branch.second, 2)))).to_seq == 2
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_what_cannot_be_read_behind_a_good_signature_is_stored(branch: Branch, fault: str) -> None:
     skips(branch.first, 1)
     branch.first.make_unreadable(fault, Watch().now_ms)
@@ -385,15 +399,33 @@ async def test_a_clock_that_is_off_is_told_the_right_time(branch: Branch, side: 
 
 
 @pytest.mark.parametrize(("status", "code"), [("pending", "not-confirmed"), ("revoked", "revoked")])
-async def test_a_handheld_that_may_not_work_gets_no_customers_but_may_bring_money(
-    branch: Branch, status: str, code: str
-) -> None:
-    query = update(handheld).where(handheld.c.device == 1).values(status=status)
-    await branch.hub.write(lambda connection: connection.execute(query))
+async def test_a_handheld_that_may_not_work_gets_no_customers(branch: Branch, status: str, code: str) -> None:
+    await stand(branch, status)
     for path in ASKING[1:]:
         answered, answer = await branch.signed(branch.first, path)
         assert (answered, refusal_in(answer).code) == (403, code)
+
+
+async def test_a_revoked_handheld_may_bring_money_that_it_has(branch: Branch) -> None:
+    await stand(branch, "revoked")
     assert (await branch.acked(b"".join(skips(branch.first, 2)))).to_seq == 2
+
+
+async def test_a_handheld_nobody_has_confirmed_brings_nothing_until_somebody_does(branch: Branch) -> None:
+    """Whoever holds the code of a slot could say anything in anybody's name."""
+    await stand(branch, "pending")
+    content = b"".join(skips(branch.first, 2))
+    status, refusal = await branch.refused(content)
+    assert (status, refusal.code, refusal.ack) == (403, "not-confirmed", None)
+    assert await branch.facts() == 0
+    await stand(branch, "active")
+    assert (await branch.acked(content)).to_seq == 2
+
+
+async def stand(branch: Branch, status: str) -> None:
+    """Give the first handheld another standing."""
+    query = update(handheld).where(handheld.c.device == 1).values(status=status)
+    await branch.hub.write(lambda connection: connection.execute(query))
 
 
 # Pulls.

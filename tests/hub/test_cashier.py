@@ -232,6 +232,15 @@ async def test_one_handover_tapped_twice_is_received_once(evening: Desk) -> None
     assert await evening.hub.read(lambda connection: connection.execute(query).scalar_one()) == 1
 
 
+@pytest.mark.parametrize("given", [{"amount_vnd": 2_000}, {"day": DAYS[1]}, {"by": "supervisor"}])
+async def test_one_tap_cannot_be_two_handovers(evening: Desk, given: dict[str, Any]) -> None:
+    evening.watch.now_ms = start_of_day_ms(DAYS[1]) + MORNING_MS
+    await evening.receive(1_000, intent=INTENT)
+    with pytest.raises(OfficeError, match="with other figures"):
+        await evening.receive(**{"amount_vnd": 1_000, "intent": INTENT, **given})
+    assert (await evening.report()).received_vnd == 1_000
+
+
 async def test_two_handovers_of_the_same_amount_are_two(evening: Desk) -> None:
     await evening.receive(1_000, intent=INTENT)
     await evening.receive(1_000, intent=INTENT[::-1])
@@ -247,6 +256,8 @@ async def test_two_handovers_of_the_same_amount_are_two(evening: Desk) -> None:
         ({"collector": "cashier"}, "this needs collector"),
         ({"collector": "nobody"}, "nobody with the code"),
         ({"by": "nobody"}, "nobody with the code"),
+        ({"day": DAYS[1]}, "has not come yet"),
+        ({"day": "2026-02-30"}, "has not come yet"),
     ],
 )
 async def test_a_handover_that_cannot_be_is_refused(evening: Desk, given: dict[str, Any], words: str) -> None:
@@ -279,6 +290,22 @@ async def test_a_date_is_closed_by_a_supervisor_or_it(evening: Desk, by: str) ->
     await evening.receive(evening.collected_vnd)
     with pytest.raises(OfficeError):
         await evening.close(by=by)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"day": DAYS[1]}, "has not come yet"),
+        ({"day": "9999-12-31"}, "has not come yet"),
+        ({"day": "yesterday"}, "has not come yet"),
+        ({"collector": "nobody"}, "nobody with the code"),
+        ({"collector": "cashier"}, "this needs collector"),
+    ],
+)
+async def test_a_date_that_cannot_be_closed_is_refused(evening: Desk, given: dict[str, str], words: str) -> None:
+    wanted = {"collector": evening.handset.collector, "day": DAY, "by": "supervisor", "reason": "why not", **given}
+    with pytest.raises(OfficeError, match=words):
+        await close_day(evening.hub, **wanted)
 
 
 @pytest.mark.parametrize("difference_vnd", [-20_000, 20_000])
@@ -328,6 +355,16 @@ async def test_what_a_handheld_has_made_and_not_sent_keeps_its_date_open(evening
         await evening.close()
 
 
+async def test_what_a_handheld_has_told_of_and_not_sent_keeps_a_date_open_that_it_says_nothing_of(desk: Desk) -> None:
+    """Its shift is among what has not come, so no handheld has a line in the report."""
+    told = update(handheld).values(made=2)
+    await desk.hub.write(lambda connection: connection.execute(told))
+    assert (await desk.report()).handhelds == ()
+    with pytest.raises(OfficeError, match="handheld 1 has not sent everything"):
+        await desk.close()
+    await desk.close("it fell into the canal")
+
+
 # Voids, papers, decisions.
 
 
@@ -368,11 +405,41 @@ async def test_a_supervisor_may_accept_a_void_without_its_paper(voided: Desk) ->
         await decide(voided.hub, **given, by="supervisor")
 
 
-async def test_a_case_that_is_noted_moves_no_money(voided: Desk) -> None:
+async def test_a_case_that_is_noted_moves_no_money(desk: Desk) -> None:
+    await desk.open_shift()
+    desk.handset.receipt_no += 1
+    await desk.collect(HOUSES[0])
+    before, case = await desk.report(), (await desk.open_cases())["receipt-missing"]
+    await decide(desk.hub, case_key=case["key"], decision=Decision.NOTED, reason="seen", by="supervisor")
+    assert await desk.open_cases() == {}
+    assert await desk.report() == before
+
+
+async def test_a_void_with_its_paper_out_cannot_be_put_away_undecided(voided: Desk) -> None:
+    """A note would hide it, and nobody could accept it afterwards."""
     case = (await voided.open_cases())["void-with-paper-out"]
-    await decide(voided.hub, case_key=case["key"], decision=Decision.NOTED, reason="seen", by="supervisor")
-    assert await voided.open_cases() == {}
+    given = {"case_key": case["key"], "reason": "seen", "by": "supervisor"}
+    with pytest.raises(OfficeError, match="needs its own decision"):
+        await decide(voided.hub, **given, decision=Decision.NOTED)
     assert (await voided.report()).hub_vnd == voided.collected_vnd
+    await decide(voided.hub, **given, decision=Decision.ACCEPT_VOID)
+    assert await voided.open_cases() == {}
+    assert (await voided.report()).hub_vnd == 0
+
+
+async def test_a_void_of_a_receipt_that_is_not_here_can_only_be_noted(desk: Desk) -> None:
+    await desk.open_shift()
+    record = CollectionVoided(
+        customer=HOUSES[0].customer, period=PERIOD, collection=bytes(32), reason=VoidReason.WRONG_CUSTOMER
+    )
+    desk.handset.make(record, desk.watch.now_ms)
+    await desk.send()
+    case = (await desk.open_cases())["void-too-late"]
+    given = {"case_key": case["key"], "reason": "seen", "by": "supervisor"}
+    with pytest.raises(OfficeError, match="can be accepted as void"):
+        await decide(desk.hub, **given, decision=Decision.ACCEPT_VOID)
+    await decide(desk.hub, **given, decision=Decision.NOTED)
+    assert await desk.open_cases() == {}
 
 
 @pytest.mark.parametrize("decision", [Decision.ACCEPT_VOID, Decision.ADOPT_BRANCH])

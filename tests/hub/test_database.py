@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,10 +129,10 @@ def plans(path: Path, said: dict[str, Any]) -> Iterator[tuple[str, str]]:
     database.close()
 
 
-def require_search_by_key(path: Path, said: dict[str, Any]) -> None:
+def require_search_by_key(path: Path, said: dict[str, Any], few_rows: Set[str] = FEW_ROWS) -> None:
     for statement, step in plans(path, said):
         assert not step.startswith("SCAN"), (step, statement)
-        if (found := re.match(r"SEARCH (\w+) USING .*\((.*)\)$", step)) and found[1] not in FEW_ROWS:
+        if (found := re.match(r"SEARCH (\w+) USING .*\((.*)\)$", step)) and found[1] not in few_rows:
             assert found[2].count(" AND ") >= 1, (step, statement)
 
 
@@ -162,7 +162,7 @@ async def test_what_the_evening_runs_searches_by_key(setting: Path, tmp_path: Pa
         await desk.close()
         await publish(desk.hub, route_code=ROUTES[0], collector=desk.handset.collector, by="it")
     await desk.hub.close()
-    require_search_by_key(tmp_path / "hub" / DATABASE_FILE, said)
+    require_search_by_key(tmp_path / "hub" / DATABASE_FILE, said, FEW_ROWS | {"handheld"})  # Closing looks at each.
 
 
 async def test_an_upload_asks_as_often_for_many_records_as_for_few(setting: Path, tmp_path: Path) -> None:

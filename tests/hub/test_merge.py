@@ -1,15 +1,13 @@
 """The merge: any order that chains allow, any split or duplication of uploads folds to one state: the oracle's.
 
-Worlds are rounds on a seed (`worlds`); the oracle is a second opinion in plain loops. The situations below them are
+Worlds are rounds on a seed (`rounds`); the oracle is a second opinion in plain loops. The situations below them are
 the ones a person would ask about, each small enough to be read.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -18,54 +16,48 @@ from sqlalchemy import Connection
 
 from hub.app import Hub, post
 from hub.books import Touched
-from hub.cashier import decide, take_paper_back
+from hub.cashier import take_paper_back
 from hub.core.conflicts import ConflictClass
 from protocol.chain import digest
-from protocol.envelope import SigningKey
 from protocol.records import (
     HANDHELD_KINDS,
     BankCredited,
-    CashCollected,
     CashReceived,
-    CollectionVoided,
     DayClosed,
     Decision,
-    HeadRef,
     PackageRef,
-    PaperKind,
-    PaperPrinted,
     PaperReturned,
     PrintOutcome,
     Record,
-    ShiftOpened,
     SupervisorDecided,
-    VoidReason,
 )
-from protocol.sealed import Sealed
-from protocol.tariff import Tariff
 from protocol.values import start_of_day_ms
-from tests.hub.oracle import CaseRow, Totals, opinion
+from tests.hub.branch import (
+    AN,
+    BINH,
+    HOUSES,
+    STRANGER,
+    Branch,
+    case_rows,
+    head,
+    open_branch,
+    totals,
+    unmatched_line,
+)
+from tests.hub.oracle import opinion
+from tests.hub.rounds import World, live
 from tests.hub.worlds import (
-    BANK_BIN,
     DAYS,
+    FAULTS,
     HUB_KEY,
     MORNING_MS,
     PERIOD,
-    ROUTES,
     UPLOAD_SIZES,
     Folded,
-    Handset,
-    House,
     Watch,
-    World,
     attempt_from_the_middle,
     bring,
-    imei_of,
-    live,
-    open_cases,
     open_copy,
-    reading_of,
-    set_up,
     state_of,
 )
 
@@ -130,29 +122,6 @@ async def replay_one(hub: Hub, message: bytes) -> None:
             hub.books.refold(connection, touched)
 
     await hub.write(work)
-
-
-def totals(state: Folded) -> Totals:
-    """Ledger by account, party and date."""
-    found: Totals = {}
-    for row in state.ledger:
-        key = (row["account"], row["party"], row["day"])
-        found[key] = found.get(key, 0) + row["amount_vnd"]
-    return {key: vnd for key, vnd in found.items() if vnd != 0}
-
-
-def case_rows(state: Folded) -> list[CaseRow]:
-    """Cases as the oracle names them."""
-    found = []
-    for row in state.cases:
-        about = {
-            "account": row["customer"],
-            "day": f"{row['collector']} {row['day']}",
-            "handheld": str(row["device"]),
-            "bank": "",
-        }
-        found.append((row["klass"], about[row["subject"].partition(":")[0]], bool(row["settled"])))
-    return sorted(found)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -233,148 +202,6 @@ def test_every_kind_and_every_class_occurs_often(worlds: dict[int, World]) -> No
 
 
 # Situations.
-
-HOUSES = (
-    House("02000001", ROUTES[0], "household", 100, (("02000001-2026-10", "2026-10", 50_000),)),
-    House("02000002", ROUTES[1], "household", 200, ()),
-)
-STRANGER = House("02999999", ROUTES[0], "household", 0, ())
-AN, BINH = "an.tran", "binh.le"
-
-
-@dataclass(slots=True)
-class Branch:
-    """One hub, two handhelds of two collectors with their first shift open, and what a test does with them."""
-
-    hub: Hub
-    watch: Watch
-    tariff: Tariff
-    an: Handset
-    binh: Handset
-
-    def read(self, one: Handset, house: House, use_m3: int, billed_m3: int | None = None) -> Sealed:
-        return one.make(reading_of(self.tariff, house, use_m3, billed_m3), self.watch.now_ms)
-
-    def collect(self, one: Handset, reading: Sealed | None, house: House = HOUSES[0], vnd: int = 0) -> Sealed:
-        """Money for the bill of a reading, or for other bills of the house."""
-        bill_no, asked_vnd = f"{house.customer}-2026-10", vnd
-        if reading is not None:
-            made = reading_of(self.tariff, house, reading.record.use_m3)  # type: ignore[attr-defined]
-            assert made.bill is not None
-            bill_no, asked_vnd = made.bill_no, made.bill.total_vnd
-        one.receipt_no += 1
-        record = CashCollected(
-            customer=house.customer,
-            period=PERIOD,
-            amount_vnd=asked_vnd,
-            bills=(bill_no,),
-            bills_vnd=(asked_vnd,),
-            bill_periods=(bill_no[-7:],),
-            receipt_no=one.receipt_no,
-            reading=reading.digest if reading is not None else None,
-        )
-        return one.make(record, self.watch.now_ms)
-
-    def printed(self, one: Handset, cash: Sealed, outcome: PrintOutcome) -> None:
-        record = PaperPrinted(
-            period=PERIOD,
-            paper=PaperKind.RECEIPT,
-            about=cash.digest,
-            print_no=1,
-            outcome=outcome,
-            customer=HOUSES[0].customer,
-        )
-        one.make(record, self.watch.now_ms)
-
-    def void(self, one: Handset, cash: Sealed) -> Sealed:
-        record = CollectionVoided(
-            customer=HOUSES[0].customer, period=PERIOD, collection=cash.digest, reason=VoidReason.WRONG_AMOUNT
-        )
-        return one.make(record, self.watch.now_ms)
-
-    def open_shift(self, one: Handset, day: str) -> None:
-        one.make(ShiftOpened(period=PERIOD, business_date=day, software="test"), self.watch.now_ms)
-
-    async def send(self, one: Handset) -> None:
-        """All that is not sent yet, as one upload that must be taken whole."""
-        taken = await self.hub.intake.take(b"".join(one.messages[one.sent :]))
-        assert taken.refused is None, taken.refused
-        one.sent = len(one.messages)
-
-    async def close(self, collector: str, day: str, *heads: HeadRef) -> None:
-        """A cut at these positions, with no money differing."""
-        made = DayClosed(
-            collector=collector,
-            business_date=day,
-            heads=heads,
-            expected_vnd=0,
-            received_vnd=0,
-            difference_vnd=0,
-            by="supervisor",
-        )
-        await self.hub.record(made)
-
-    async def account(self, house: House = HOUSES[0]) -> dict[str, object]:
-        rows = (await state_of(self.hub)).accounts
-        return next(row for row in rows if row["customer"] == house.customer)
-
-    async def cases(self) -> list[CaseRow]:
-        return case_rows(await state_of(self.hub))
-
-    async def with_collector(self, collector: str) -> dict[str, int]:
-        """Cash owed by date."""
-        ledger = totals(await state_of(self.hub))
-        return {day: vnd for (account, party, day), vnd in ledger.items() if (account, party) == ("1111", collector)}
-
-    async def settle(self, klass: ConflictClass, decision: Decision, tip: bytes = b"") -> None:
-        row = next(one for one in await self.hub.read(open_cases) if one["klass"] == klass.value)
-        await decide(self.hub, case_key=row["key"], decision=decision, reason="looked at", by="supervisor", tip=tip)
-
-
-def head(one: Handset) -> HeadRef:
-    """Where a handheld's chain ends."""
-    return HeadRef(one.device, one.tip.seq, one.tip.digest)
-
-
-@pytest.fixture(scope="module")
-def small_setting(folder: Path) -> Path:
-    """Set up once; every situation starts from a copy."""
-    home = folder / "small"
-    home.mkdir()
-    return asyncio.run(set_up(home, HOUSES, list(small_handsets())))
-
-
-def small_handsets() -> Iterable[Handset]:
-    for number, collector in enumerate((AN, BINH), start=1):
-        yield Handset(
-            device=number,
-            key=SigningKey.of(bytes([number]) * 32),
-            imei=imei_of(number),
-            collector=collector,
-            rounds=ROUTES,
-            skew_ms=0,
-            package=PackageRef(ROUTES[0], 1),
-            boot=b"boot-id!",
-        )
-
-
-@pytest.fixture
-async def branch(small_setting: Path, tmp_path: Path) -> AsyncIterator[Branch]:
-    async with open_branch(small_setting, tmp_path / "hub") as found:
-        yield found
-
-
-@asynccontextmanager
-async def open_branch(setting: Path, home: Path) -> AsyncIterator[Branch]:
-    watch = Watch(start_of_day_ms(DAYS[0]) + MORNING_MS)
-    hub = await open_copy(setting, home, watch)
-    try:
-        found = Branch(hub, watch, await hub.read(hub.books.tariff), *small_handsets())
-        for one in (found.an, found.binh):
-            found.open_shift(one, DAYS[0])
-        yield found
-    finally:
-        await hub.close()
 
 
 async def test_fork_is_kept_for_the_supervisor(branch: Branch) -> None:
@@ -569,7 +396,7 @@ async def test_a_bill_paid_twice_is_a_credit(branch: Branch) -> None:
     assert await branch.cases() == [("paid-twice", "02000001", False)]
 
 
-@pytest.mark.parametrize("fault", ["kind", "version", "range", "hub kind"])
+@pytest.mark.parametrize("fault", FAULTS)
 async def test_a_record_nobody_can_read_does_not_stop_the_chain(branch: Branch, fault: str) -> None:
     branch.an.make_unreadable(fault, branch.watch.now_ms)
     reading = branch.read(branch.an, HOUSES[0], 10)
@@ -601,19 +428,6 @@ async def test_a_note_settles_a_case_of_whatever_it_is_about(branch: Branch, kla
     assert [settled for name, _, settled in await branch.cases() if name == klass.value] == [False]
     await branch.settle(klass, Decision.NOTED)
     assert [settled for name, _, settled in await branch.cases() if name == klass.value] == [True]
-
-
-def unmatched_line() -> BankCredited:
-    return BankCredited(
-        period=PERIOD,
-        bank_bin=BANK_BIN,
-        transaction="FT1",
-        value_ms=0,
-        account="0123456789",
-        amount_vnd=70_000,
-        content="tien nuoc",
-        match="none",
-    )
 
 
 async def test_cash_of_a_customer_nobody_knows_is_owed_all_the_same(branch: Branch) -> None:
