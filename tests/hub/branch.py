@@ -122,9 +122,9 @@ class Branch:
         )
         one.make(record, self.watch.now_ms)
 
-    def void(self, one: Handset, cash: Sealed) -> Sealed:
+    def void(self, one: Handset, cash: Sealed, house: House = HOUSES[0]) -> Sealed:
         record = CollectionVoided(
-            customer=HOUSES[0].customer, period=PERIOD, collection=cash.digest, reason=VoidReason.WRONG_AMOUNT
+            customer=house.customer, period=PERIOD, collection=cash.digest, reason=VoidReason.WRONG_AMOUNT
         )
         return one.make(record, self.watch.now_ms)
 

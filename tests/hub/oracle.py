@@ -293,7 +293,9 @@ class _Books:
             strange = one.customer not in self.opened and one.customer != ""
             if strange and isinstance(one.record, CashCollected):
                 vnd, who = one.record.amount_vnd, one.collector
-                self.post(self.open_day(one, who), (WITH_COLLECTOR, who, vnd), (SUSPENSE, who, -vnd))
+                lines = [(WITH_COLLECTOR, who, vnd), (SUSPENSE, who, -vnd)]
+                self.post(self.open_day(one, who), *lines)
+                _Customer(self, one.customer).take_back(one, lines)
             if strange and isinstance(one.record, CashCollected | CollectionVoided | ReadingTaken):
                 self.case("unknown-customer", one.customer, one.digest)
 
@@ -329,13 +331,14 @@ class _Customer:
     def __init__(self, books: _Books, name: str) -> None:
         self.books = books
         self.name = name
-        self.price_vnd = books.opened[name].price_vnd
+        opened = books.opened.get(name, Opened((), 0))
+        self.price_vnd = opened.price_vnd
         self.all = [one for one in books.entries if one.customer == name]
         self.valid = [one for one in self.all if not one.quarantined]
         self.taken: Entry | None = None
         self.frozen = False
         self.credit_vnd = self.suspense_vnd = self.cash_vnd = self.bank_vnd = 0
-        self.bills = [Bill(*bill) for bill in books.opened[name].arrears]
+        self.bills = [Bill(*bill) for bill in opened.arrears]
 
     def work(self) -> None:
         """Bills first, then money against them, then what came too late."""
@@ -501,7 +504,7 @@ class _Customer:
         if one.quarantined:
             lines = [(WITH_COLLECTOR, who, vnd), (SUSPENSE, who, -vnd)]
         self.books.post(self.books.open_day(one, who), *lines)
-        self._take_back(one, lines)
+        self.take_back(one, lines)
         self.cash_vnd += vnd
         if one.quarantined:
             self.suspense_vnd += vnd
@@ -521,7 +524,7 @@ class _Customer:
             self._case("paid-twice", one)
         self._surplus(rest)
 
-    def _take_back(self, one: Entry, lines: list[tuple[str, str, int]]) -> None:
+    def take_back(self, one: Entry, lines: list[tuple[str, str, int]]) -> None:
         """Post what a void takes back, at each cut and now: a closed date keeps what it was closed with."""
         first_day = min(each.day for each in self.all)
         closed: list[str] = []
@@ -530,7 +533,11 @@ class _Customer:
         for (record, before), lost in zip(self.books.cuts, self.books.lost_then, strict=True):
             if record.collector == one.collector and record.business_date >= first_day:
                 came |= before
-                known = [each for each in self.all if each.digest in came - lost]
+                known = []
+                for each in self.all:
+                    elsewhere = isinstance(each.record, CollectionVoided) and each.device != one.device
+                    if (each.digest in came or elsewhere) and each.digest not in lost:
+                        known.append(each)
                 undone = self._turn(lines, undone, self._undone(one, known), closed)
                 closed.append(record.business_date)
         self._turn(lines, undone, self._undone(one), closed)

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import hmac
-import json
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from sqlalchemy import func, select, update
 
 from hub.api import bodies
-from hub.api.server import BODY_MAX, SERVING_FILE, serve
+from hub.api.server import BODY_MAX, serve
 from hub.app import Hub
 from hub.enrolment import TRIES_MAX, confirm, normal_code, open_slot
 from hub.office import OfficeError
@@ -683,37 +682,3 @@ async def test_nothing_hostile_breaks_the_server(branch: Branch, name: str, capl
     raised = [entry.exc_info[0] for entry in caplog.records if entry.exc_info]
     assert all(kind is not None and issubclass(kind, HttpProcessingError) for kind in raised), "the library's own no"
     assert (await branch.ask("GET", "/v1/time"))[0] == 200
-
-
-# The door of the command line.
-
-
-async def test_the_local_door_opens_for_its_token_alone_and_to_no_page(branch: Branch) -> None:
-    address = json.loads((branch.hub.home.folder / SERVING_FILE).read_text(encoding="utf-8"))
-    right = {"Authorization": f"Bearer {address['token']}"}
-    assert (await branch.ask("POST", "/admin/check", b"{}", right))[0] == 200
-    for wrong in ({}, {"Authorization": "Bearer x"}, {**right, "Origin": "http://127.0.0.1"}):
-        assert (await branch.ask("POST", "/admin/check", b"{}", wrong))[0] == 403
-    assert (await branch.ask("POST", "/admin/nothing", b"{}", right))[0] == 404
-
-
-@pytest.mark.parametrize(
-    ("action", "content"),
-    [
-        ("check", b"not json"),
-        ("check", b"[]"),
-        ("user.add", b"{}"),
-        ("bank", b'{"file": "/nowhere/at/all.csv", "by": "it"}'),
-        ("import", b'{"folder": 7}'),
-        ("case.decide", b'{"key": "xx", "decision": "NOTED", "reason": "r", "by": "it"}'),
-        ("day.receive", b'{"notes": {"a": "b"}, "collector": "c", "day": "d", "by": "it"}'),
-        ("day.receive", b'{"notes": {"1000": null}, "collector": "c", "day": "d", "by": "it"}'),
-        ("day.report", b'{"collector": "c"}'),
-    ],
-)
-async def test_an_action_that_cannot_be_done_says_so_in_a_sentence(branch: Branch, action: str, content: bytes) -> None:
-    address = json.loads((branch.hub.home.folder / SERVING_FILE).read_text(encoding="utf-8"))
-    right = {"Authorization": f"Bearer {address['token']}"}
-    status, answer = await branch.ask("POST", f"/admin/{action}", content, right)
-    assert status == 400
-    assert json.loads(answer)["error"]

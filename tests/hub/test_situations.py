@@ -22,7 +22,7 @@ from protocol.chain import digest
 from protocol.envelope import Purpose, seal
 from protocol.records import OPEN_BILLS_MAX, CashCollected, Decision, PrintOutcome, ShiftOpened
 from protocol.sealed import Sealed, payload_of
-from tests.hub.branch import AN, BINH, HOUSES, Branch, open_branch
+from tests.hub.branch import AN, BINH, HOUSES, STRANGER, Branch, open_branch
 from tests.hub.worlds import DAYS, FAULTS, PERIOD, ROUTES, UNIT, Handset, House, state_of, write_extract
 
 PAYER, OTHER = HOUSES
@@ -281,6 +281,30 @@ async def test_a_receipt_number_of_two_histories_means_the_one_that_counts(branc
     twin = await forked(branch)
     await adopt(branch, twin.tip.digest)
     assert await take_paper_back(branch.hub, device=1, receipt_no=1, by="cashier") == 30_000
+
+
+async def test_a_void_by_another_handheld_that_is_accepted_posts_once_whatever_is_closed_later(branch: Branch) -> None:
+    """The cut of who collected does not name the handheld that voided: it had nothing of theirs."""
+    cash = branch.collect(branch.an, None, vnd=50_000)
+    branch.void(branch.binh, cash)
+    await branch.send(branch.an)
+    await branch.send(branch.binh)
+    await branch.settle(ConflictClass.VOID_TOO_LATE, Decision.ACCEPT_VOID)
+    assert (await branch.close_as_it_stands(AN, DAYS[0])).hub_vnd == 0
+    assert await branch.findings() == []
+
+
+async def test_a_voided_receipt_of_a_customer_nobody_knows_is_not_owed_before_or_after_an_extract_names_them(
+    branch: Branch, tmp_path: Path
+) -> None:
+    cash = branch.collect(branch.an, None, STRANGER, vnd=30_000)
+    branch.void(branch.an, cash, STRANGER)
+    await branch.send(branch.an)
+    assert (await branch.close_as_it_stands(AN, DAYS[0])).hub_vnd == 0
+    assert await branch.findings() == []
+    await imported(branch, tmp_path / "extract", [*HOUSES, STRANGER])
+    assert await owed(branch) == [0, 0, 0]
+    assert await branch.findings() == []
 
 
 # Bills that only a receipt knows.
