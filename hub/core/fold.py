@@ -16,12 +16,12 @@ from hub.core.account import (
     Close,
     Fact,
     PeriodState,
-    first_open_day,
     posting_day,
 )
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.ledger import Account, JournalEntry, Line, billed, collected, credited, opening, reversed_lines
 from hub.core.matching import bills_for_amount
+from hub.core.voids import Voids
 from protocol.facts import Facts, Reading, facts_of
 from protocol.readings import Use, estimate_m3
 from protocol.reasons import Reason
@@ -29,11 +29,6 @@ from protocol.records import (
     BankCredited,
     CashCollected,
     CollectionVoided,
-    Decision,
-    PaperKind,
-    PaperPrinted,
-    PaperReturned,
-    PrintOutcome,
     ReadingSkipped,
     ReadingTaken,
     SupervisorDecided,
@@ -51,17 +46,21 @@ def fold(base: AccountBase, facts: Sequence[Fact], closes: Sequence[Close]) -> A
 def fold_stranger(
     customer: str, facts: Sequence[Fact], closes: Sequence[Close]
 ) -> tuple[list[JournalEntry], list[Case]]:
-    """Books of a customer that no extract has named: cash is owed all the same, its credit waits in suspense."""
+    """Books of a customer that no extract has named: cash is owed all the same, its credit waits in suspense. A void
+    takes it back as everywhere, so that an extract which comes to know them moves nothing in a closed date.
+    """
     entries: list[JournalEntry] = []
     cases: list[Case] = []
     noted = {fact.record.subject for fact in facts if isinstance(fact.record, SupervisorDecided)}
-    for fact in sorted(facts, key=lambda one: one.order):
+    ordered = sorted(facts, key=lambda one: one.order)
+    voids = Voids(ordered, closes)
+    for fact in ordered:
         money_vnd = 0
         if isinstance(fact.record, CashCollected):
             money_vnd = fact.record.amount_vnd
             lines = collected(fact.record, fact.collector, quarantined=True)
             day = posting_day(fact, fact.collector, closes)
-            entries.append(JournalEntry(fact.device, fact.seq, fact.digest, day, lines))
+            entries += [JournalEntry(fact.device, fact.seq, fact.digest, day, lines), *voids.entries(fact, lines)]
         if isinstance(fact.record, CashCollected | CollectionVoided | ReadingTaken):
             cases.append(
                 Case(
@@ -89,9 +88,9 @@ class _Fold:
         self.closes = closes
         self.valid = [fact for fact in facts if not fact.quarantined]
         self.noted = {f.record.subject for f in self.valid if isinstance(f.record, SupervisorDecided)}
-        self.voided = {f.record.collection for f in facts if isinstance(f.record, CollectionVoided)}
         self.facts_of_rules: Facts = facts_of(base.stop, base.policy)
-        self.reversals = self._reversals(self.valid)
+        self.voids = Voids(facts, closes)
+        self.reversals = self.voids.effective
         self.state = AccountState(base.stop.customer, PeriodState(base.period), {})
 
     def run(self) -> AccountState:
@@ -109,92 +108,6 @@ class _Fold:
         if visits:
             state.visited_ms, state.collector = visits[-1].ord, visits[-1].collector
         return state
-
-    # Voids: which collections stand.
-
-    def _reversals(self, known: Sequence[Fact]) -> dict[bytes, tuple[Fact, Fact]]:
-        """Collection digest -> (void, fact that reverses it), for the voids that take effect when this is all that
-        counts.
-        """
-        taken = {f.digest: f for f in known if isinstance(f.record, CashCollected)}
-        paper_back: dict[bytes, Fact] = {}
-        accepted: dict[bytes, Fact] = {}
-        for fact in known:
-            match fact.record:
-                case PaperReturned():
-                    paper_back.setdefault(fact.record.collection, fact)
-                case SupervisorDecided(decision=Decision.ACCEPT_VOID):
-                    accepted.setdefault(fact.record.subject, fact)
-                case _:
-                    pass
-        found: dict[bytes, tuple[Fact, Fact]] = {}
-        for void in known:
-            if not isinstance(void.record, CollectionVoided) or void.record.collection in found:
-                continue
-            collection = taken.get(void.record.collection)
-            if collection is None:
-                continue
-            because = accepted.get(collection.digest)
-            if self._in_time(collection, void):
-                paper_out = self._paper_out(collection, void, known)
-                because = paper_back.get(collection.digest) or because if paper_out else void
-            if because is not None:
-                found[collection.digest] = (void, because)
-        return found
-
-    def _in_time(self, collection: Fact, void: Fact) -> bool:
-        """A void counts by itself on the handheld that collected, with no cut of that date or a later one in
-        between.
-        """
-        if void.device != collection.device or void.seq < collection.seq:
-            return False
-        return not any(
-            close.collector == collection.collector
-            and close.day >= collection.day
-            and close.covers(collection)
-            and not close.covers(void)
-            for close in self.closes
-        )
-
-    def _turns(self, collection: Fact) -> list[tuple[Fact, str]]:
-        """Facts by which a collection's cash was taken back, stood again, and so on, each with the date it posts to.
-
-        Once voids only add up, so there is one turn or none. A clone that shows up later, or a branch adopted later,
-        changes what counted when a date was closed: that date stays as it was, and the turn posts to the next open one.
-        """
-        if collection.digest not in self.voided:
-            return []
-        since = min(fact.day for fact in self.facts)
-        closes = [close for close in self.closes if close.collector == collection.collector and close.day >= since]
-        turns: list[tuple[Fact, str]] = []
-        before: list[Close] = []
-        pair: tuple[Fact, Fact] | None = None
-        for close in (*sorted(closes, key=lambda one: one.seq), None):
-            reversals = self.reversals if close is None else self._reversals_at(close, before)
-            found = reversals.get(collection.digest)
-            if (because := found or pair) is not None and (found is None) != (pair is None):
-                turns.append((because[1], first_open_day(because[1].day, {one.day for one in before})))
-            pair = found
-            before += [close] if close is not None else []
-        return turns
-
-    def _reversals_at(self, close: Close, before: Sequence[Close]) -> dict[bytes, tuple[Fact, Fact]]:
-        """Voids that took effect when a date was closed, after others."""
-        came = [fact for fact in self.facts if any(one.covers(fact) for one in (*before, close))]
-        return self._reversals([fact for fact in came if fact.digest not in close.disputed])
-
-    def _paper_out(self, collection: Fact, void: Fact, known: Sequence[Fact]) -> bool:
-        """Whether its receipt was out, or may have been, when the collection was voided: by the chain, not by
-        clocks.
-        """
-        return any(
-            isinstance(f.record, PaperPrinted)
-            and f.record.about == collection.digest
-            and f.record.paper is PaperKind.RECEIPT
-            and f.record.outcome is not PrintOutcome.NOT_PRINTED
-            and (f.device != void.device or f.seq < void.seq)
-            for f in known
-        )
 
     # Bills.
 
@@ -328,9 +241,7 @@ class _Fold:
     def _cash(self, fact: Fact, record: CashCollected) -> None:
         lines = collected(record, fact.collector, quarantined=fact.quarantined)
         self._post(fact, lines)
-        for because, day in self._turns(fact):
-            lines = reversed_lines(lines)
-            self.state.entries.append(JournalEntry(because.device, because.seq, because.digest, day, lines))
+        self.state.entries += self.voids.entries(fact, lines)
         self.state.cash_vnd += record.amount_vnd
         if fact.quarantined:
             self.state.suspense_vnd += record.amount_vnd
@@ -416,9 +327,9 @@ class _Fold:
             self._case(ConflictClass.VOID_TOO_LATE, fact, for_person=True)
             return
         amount = collection.record.amount_vnd
-        if not self._in_time(collection, fact):
+        if not self.voids.in_time(collection, fact):
             klass = ConflictClass.VOID_TOO_LATE
-        elif self._paper_out(collection, fact, self.valid):
+        elif self.voids.paper_out(collection, fact):
             klass = ConflictClass.VOID_WITH_PAPER_OUT
         else:
             self._case(ConflictClass.VOID_BEFORE_PAPER, collection, fact, money_vnd=amount)
