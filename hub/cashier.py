@@ -17,6 +17,7 @@ from hub.store.facts import facts_of_day, links_of
 from hub.store.schema import account, case_file, fact, handheld, ledger
 from protocol.chain import NO_DIGEST
 from protocol.records import (
+    HEADS_MAX,
     CashCollected,
     CashReceived,
     DayClosed,
@@ -227,10 +228,13 @@ async def close_day(hub: Hub, *, collector: str, day: str, by: str, reason: str 
             raise OfficeError(f"handheld {names} has not sent everything: let it send, or close with a reason")
         if report.difference_vnd and not reason:
             raise OfficeError(f"the cash differs by {report.difference_vnd} đ: close with a reason")
+        heads = _heads(connection, books, collector)
+        if len(heads) > HEADS_MAX:
+            raise OfficeError(f"{collector} has worked with more than {HEADS_MAX} handhelds: give the work another code")
         made = DayClosed(
             collector=collector,
             business_date=day,
-            heads=_heads(connection, books, collector),
+            heads=heads,
             expected_vnd=report.hub_vnd,
             received_vnd=report.received_vnd,
             difference_vnd=report.difference_vnd,
