@@ -43,7 +43,7 @@ demo: $(READY) ## A made-up branch in the browser; ONCE=1 plays one day and ends
 	@$(PYTHON) -m simulator demo $(if $(ONCE),--once)
 
 test: $(READY) ## All tests
-	@$(PYTHON) -m pytest -q
+	@$(PYTHON) -m pytest -q --numprocesses 2 --dist loadfile
 
 check: $(READY) ## Lint and types
 	@$(PYTHON) -m ruff check .

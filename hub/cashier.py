@@ -230,7 +230,7 @@ async def close_day(hub: Hub, *, collector: str, day: str, by: str, reason: str 
             raise OfficeError(f"the cash differs by {report.difference_vnd} đ: close with a reason")
         heads = _heads(connection, books, collector)
         if len(heads) > HEADS_MAX:
-            raise OfficeError(f"{collector} has worked with more than {HEADS_MAX} handhelds: give the work another code")
+            raise OfficeError(f"{collector} has used over {HEADS_MAX} handhelds: give the work another code")
         made = DayClosed(
             collector=collector,
             business_date=day,
