@@ -58,7 +58,7 @@ def become(module: str, arguments: list[str], environment: Mapping[str, str], ho
     os.kill = tell_and_kill
     sys.argv = [module, *arguments]
     if wanted := environment.get(CUT_AT):
-        cut = partial(cut_at, wanted)
+        cut = partial(cut_at, wanted)  # By name, for points that a count cannot reach in every run: timing moves them.
         device.app.checkpoint = device.printing.checkpoint = cut  # type: ignore[attr-defined]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -23,6 +23,7 @@ from protocol.records import (
     PaperKind,
     PaperPrinted,
     PrintOutcome,
+    ReadingTaken,
     ShiftOpened,
     VoidReason,
 )
@@ -95,7 +96,8 @@ class Branch:
         """Money for the bill of a reading, or for other bills of the house."""
         bill_no, asked_vnd = f"{house.customer}-2026-10", vnd
         if reading is not None:
-            made = reading_of(self.tariff, house, reading.record.use_m3)  # type: ignore[attr-defined]
+            assert isinstance(reading.record, ReadingTaken)
+            made = reading_of(self.tariff, house, reading.record.use_m3)
             assert made.bill is not None
             bill_no, asked_vnd = made.bill_no, made.bill.total_vnd
         one.receipt_no += 1
@@ -226,3 +228,9 @@ def unmatched_line() -> BankCredited:
         content="tien nuoc",
         match="none",
     )
+
+
+def cash_in(collection: Sealed) -> int:
+    """Amount of a collection in đồng."""
+    assert isinstance(collection.record, CashCollected)
+    return collection.record.amount_vnd

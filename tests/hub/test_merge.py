@@ -39,6 +39,7 @@ from tests.hub.branch import (
     STRANGER,
     Branch,
     case_rows,
+    cash_in,
     head,
     open_branch,
     totals,
@@ -213,16 +214,16 @@ async def test_fork_is_kept_for_the_supervisor(branch: Branch) -> None:
     other = branch.collect(twin, branch.read(twin, HOUSES[0], 12))
     await branch.send(an)
     await branch.send(twin)
-    both_vnd = cash.record.amount_vnd + other.record.amount_vnd  # type: ignore[attr-defined]
+    both_vnd = cash_in(cash) + cash_in(other)
     found = await branch.account()
     assert (found["reading"], found["suspense_vnd"], found["arrears_open_vnd"]) == (b"", both_vnd, 50_000)
     assert (await branch.account(HOUSES[1]))["bill_open_vnd"] == 0
     assert ("fork", "1", False) in await branch.cases()
-    assert sum((await branch.with_collector(AN)).values()) == both_vnd + before.record.amount_vnd  # type: ignore[attr-defined]
+    assert sum((await branch.with_collector(AN)).values()) == both_vnd + cash_in(before)
     await branch.settle(ConflictClass.FORK, Decision.ADOPT_BRANCH, an.tip.digest)
     found = await branch.account()
     assert (found["reading"], found["bill_open_vnd"]) == (reading.digest, 0)
-    assert found["suspense_vnd"] == other.record.amount_vnd  # type: ignore[attr-defined]
+    assert found["suspense_vnd"] == cash_in(other)
 
 
 async def test_a_fork_counts_for_nothing_from_its_first_record_on(branch: Branch) -> None:
@@ -268,7 +269,7 @@ async def test_void_with_paper_out_stays_owed_until_the_paper_is_back(branch: Br
     branch.void(branch.an, cash)
     await branch.send(branch.an)
     assert (await branch.account())["bill_open_vnd"] == 0
-    assert await branch.with_collector(AN) == {DAYS[0]: cash.record.amount_vnd}  # type: ignore[attr-defined]
+    assert await branch.with_collector(AN) == {DAYS[0]: cash_in(cash)}
     assert await branch.cases() == [("void-with-paper-out", "02000001", False)]
     await take_paper_back(branch.hub, device=1, receipt_no=1, by="cashier")
     found = await branch.account()
@@ -287,7 +288,7 @@ async def test_void_after_the_cut_is_too_late_until_a_supervisor_accepts(branch:
     assert ("void-too-late", "02000001", False) in await branch.cases()
     branch.watch.now_ms = start_of_day_ms(DAYS[1]) + MORNING_MS
     await branch.settle(ConflictClass.VOID_TOO_LATE, Decision.ACCEPT_VOID)
-    vnd = cash.record.amount_vnd  # type: ignore[attr-defined]
+    vnd = cash_in(cash)
     assert await branch.with_collector(AN) == {DAYS[0]: vnd, DAYS[1]: -vnd}
     assert ("void-too-late", "02000001", True) in await branch.cases()
 
@@ -321,7 +322,7 @@ async def test_late_fact_posts_to_the_next_open_day(branch: Branch) -> None:
     await branch.close(AN, DAYS[0], head(branch.an))
     cash = branch.collect(branch.an, None, vnd=50_000)
     await branch.send(branch.an)
-    assert await branch.with_collector(AN) == {DAYS[1]: cash.record.amount_vnd}  # type: ignore[attr-defined]
+    assert await branch.with_collector(AN) == {DAYS[1]: cash_in(cash)}
     assert await branch.cases() == [("fact-after-close", "02000001", False)]
 
 
