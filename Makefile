@@ -18,7 +18,8 @@ INSTALLED := $(VENV)/.installed
 NPM_INSTALLED := node_modules/.package-lock.json
 FONTS := printer_drivers/fonts
 FONT_FILES := $(FONTS)/NotoSansMono-Regular.ttf $(FONTS)/NotoSansMono-Bold.ttf $(FONTS)/OFL.txt
-READY := $(INSTALLED) $(FONT_FILES)
+PROGRAMS := $(VENV)/.programs
+READY := $(INSTALLED) $(FONT_FILES) $(PROGRAMS)
 
 # $(call debian,COMMAND,PACKAGES): when COMMAND fails, install PACKAGES, or say in one sentence what is missing.
 define debian
@@ -82,6 +83,12 @@ $(INSTALLED): requirements-uv.lock requirements-dev.lock pyproject.toml
 	$(PYTHON) -m pip install --quiet --require-hashes --requirement requirements-uv.lock
 	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.lock
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# What tests and the demo ask other programs: does the code scan, and a bus for the simulated Bluetooth.
+$(PROGRAMS): | $(INSTALLED)
+	@$(call debian,command -v zbarimg && command -v dbus-daemon,zbar-tools dbus)
+	mkdir -p $(@D)
 	touch $@
 
 $(NPM_INSTALLED): package.json package-lock.json .npmrc
