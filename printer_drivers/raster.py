@@ -6,6 +6,7 @@ at 20 px is exactly one cell.
 """
 
 import io
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,10 @@ FONT_PX = 20
 BASELINE = 23  # From the top of a line; the five rows under it hold the dot of Ệ and the tail of y.
 MARK_ROWS = 3  # Ổ, the tallest letter, reaches 25 rows up: its hook stands in the line above, under the letters.
 MARGIN_TOP = MARK_ROWS * 2
+# FreeType's hinter, which keeps strokes sharp, moves letters to make room for their marks: in bold à, á and ả would
+# stand a dot above a. Each is put back on the line of its plain letter.
+HINTED_OFF_ROWS_MAX = 1  # What ends further away has a mark under it that is no dot, such as ç.
+MIDDLE_ROWS = 6  # From the line up to about the middle of small letters: every letter has ink from there to its foot.
 
 RULE_HEIGHT = 14
 RULE_TOP = 8  # Halfway, to the eye, between the letters above and the capitals below.
@@ -136,19 +141,41 @@ def _draw_line(paper: Image.Image, line: Line, top: int) -> None:
         text, left = line.text, (paper.width - len(line.text) * advance) // 2
     for column, letter in enumerate(text):
         if letter != " ":
+            glyph = _glyph(letter, bold, size)
+            box = glyph.getbbox() or (0, 0, 0, 0)
+            # What leans out of its cell leans inward at the edge of the paper, as the horn of a last ơ.
+            inside = min(max(left + (column - 1) * advance, -box[0]), paper.width - box[2])
             # Through its own mask: a neighbour that leans into the cell keeps its ink.
-            corner = (left + (column - 1) * advance, top - MARK_ROWS * size)
-            paper.paste(BLACK, corner, _glyph(letter, bold, size))
+            paper.paste(BLACK, (inside, top - MARK_ROWS * size), glyph)
 
 
 @lru_cache(maxsize=_GLYPHS_MAX)
 def _glyph(letter: str, bold: bool, size: Size) -> Image.Image:
     """A mask of one letter, ink 1, with a cell of room at either side and rows above for what reaches out."""
+    mask = _mask(letter, bold, size, 0)
+    plain = unicodedata.normalize("NFD", letter)[0]
+    if plain == letter:
+        return mask
+    lower_rows = _foot(_glyph(plain, bold, size), size) - _foot(mask, size)
+    if lower_rows == 0 or abs(lower_rows) > HINTED_OFF_ROWS_MAX:
+        return mask
+    return _mask(letter, bold, size, lower_rows)
+
+
+def _foot(mask: Image.Image, size: Size) -> int:
+    """The first row without ink under the middle of a letter: below it is nothing, or the dot of ạ."""
+    for row in range((MARK_ROWS + BASELINE - MIDDLE_ROWS) * size, mask.height):
+        if mask.crop((0, row, mask.width, row + 1)).getbbox() is None:
+            return row
+    return mask.height
+
+
+def _mask(letter: str, bold: bool, size: Size, lower_rows: int) -> Image.Image:
     advance = CELL_WIDTH * size
     mask = Image.new("1", (3 * advance, (MARK_ROWS + LINE_HEIGHT) * size), 0)
     canvas = ImageDraw.Draw(mask)
     canvas.fontmode = "1"
-    baseline = (MARK_ROWS + BASELINE) * size
+    baseline = (MARK_ROWS + BASELINE) * size + lower_rows
     canvas.text((advance, baseline), letter, fill=1, font=_font(bold, FONT_PX * size), anchor="ls")
     return mask
 

@@ -11,7 +11,7 @@ Source: product.md, tariff and papers.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from protocol.document import Align, Columns, Document, Feed, Item, QrCode, Rule, Style, Text
@@ -118,7 +118,7 @@ def bill_notice(
     if credit_vnd:
         carried_over.append(Columns("Tiền dư kỳ trước", vnd(-credit_vnd)))
     return _paper(
-        _head(head, ("GIẤY BÁO TIỀN NƯỚC",), reading.period),
+        _head(head, "GIẤY BÁO TIỀN NƯỚC", reading.period),
         _reprint(head),
         _customer(customer),
         _reading(reading),
@@ -153,10 +153,10 @@ def notice(
         why.append(Text("Xin Quý khách gọi nhân viên ghi thu để hẹn giờ đọc đồng hồ."))
     total_vnd = (bill.total_vnd if bill else 0) + sum(amount_vnd for _, amount_vnd in arrears)
     return _paper(
-        _head(head, ("THÔNG BÁO",), period),
+        _head(head, "THÔNG BÁO", period),
         _reprint(head),
         _customer(customer),
-        _reading(reading) if reading else (),
+        _reading(_without_twice_said(reading, reason_words)) if reading else (),
         why,
         _bill(bill, period) if bill else (),
         _arrears(arrears),
@@ -188,7 +188,7 @@ def receipt(
     bills_vnd = sum(settled_vnd for _, _, settled_vnd in settled)
     assert credit_vnd >= 0, "a credit is not negative"
     assert amount_vnd == bills_vnd - credit_vnd + rounding_vnd, "a receipt that does not add up"
-    title = ("BIÊN NHẬN", NO_BREAK_SPACE.join(("THU", "TIỀN", "NƯỚC")))
+    title = f"BIÊN NHẬN {NO_BREAK_SPACE.join(('THU', 'TIỀN', 'NƯỚC'))}"
     number = Text(f"Số {_receipt_no(head, receipt_no)}", CENTERED_BOLD)
     taken: list[Item] = [Text("Thu tiền các hóa đơn:")]
     for bill_period, bill_no, settled_vnd in settled:
@@ -207,7 +207,7 @@ def receipt(
         _bill(bill, period) if bill else (),
         taken,
         _amount("ĐÃ THU TIỀN MẶT", amount_vnd),
-        (*_foot(head, "Nhân viên thu tiền"), QrCode(proof_code(head))),
+        (*_foot(head, "Nhân viên thu tiền"), QrCode(proof_code(head), "Mã kiểm tra biên nhận")),
     )
 
 
@@ -248,7 +248,7 @@ def day_slip(
         _difference(claimed_vnd - computed_vnd),
     )
     return _paper(
-        (*_head(head, ("PHIẾU CUỐI NGÀY",), period), Text(f"Ngày {date_text(day)}", CENTERED_BOLD)),
+        (*_head(head, "PHIẾU CUỐI NGÀY", period), Text(f"Ngày {date_text(day)}", CENTERED_BOLD)),
         _reprint(head),
         round_made,
         money_taken,
@@ -274,13 +274,12 @@ def _paper(*blocks: Iterable[Item]) -> Document:
     return Document(tuple(items))
 
 
-def _head(head: PaperHead, title: tuple[str, ...], period: str) -> Iterator[Item]:
+def _head(head: PaperHead, title: str, period: str) -> Iterator[Item]:
     yield Text(head.utility_name, CENTERED_BOLD)
     yield Text(head.branch_name, CENTERED)
     if head.hotline:
         yield Text(f"Tổng đài: {head.hotline}", CENTERED)
-    for line in title:
-        yield Text(line, BANNER)
+    yield Text(title, BANNER)
     yield Text(f"Kỳ {period_text(period)}", CENTERED_BOLD)
 
 
@@ -313,6 +312,11 @@ def _reading(reading: PaperReading) -> Iterator[Item]:
     yield Columns("Tiêu thụ", f"{vnd_plain(used or 0)} m³" if settled else "chưa xác định", bold=True)
     if reading.code_words:
         yield Text(f"Ghi chú: {reading.code_words}")
+
+
+def _without_twice_said(reading: PaperReading, reason_words: str) -> PaperReading:
+    """The reading without a note that the reason repeats: it would only make the paper longer."""
+    return replace(reading, code_words="") if reading.code_words in reason_words else reading
 
 
 def _bill(bill: Bill, period: str) -> Iterator[Item]:
@@ -361,7 +365,7 @@ def _due(label: str, amount_vnd: int, pay_by: str | None, qr_payload: str | None
     if pay_by is not None:
         yield Columns("Hạn thanh toán", date_text(pay_by), bold=True)
     if qr_payload is not None:
-        yield QrCode(qr_payload, "Quét mã bằng ứng dụng ngân hàng để trả tiền")
+        yield QrCode(qr_payload, "Quét mã để trả qua ngân hàng")
 
 
 def _shut_off(pay_by: str | None) -> Iterator[Item]:
@@ -376,11 +380,11 @@ def _receipt_no(head: PaperHead, receipt_no: int) -> str:
 
 
 def _notes(notes: tuple[Denomination, ...]) -> Iterator[Item]:
-    yield Text("Tiền mặt đã đếm:", BOLD)
-    for note in sorted(notes, reverse=True):
-        if note.pieces:
-            value = vnd_plain(note.value_vnd).rjust(len("500.000")).replace(" ", NO_BREAK_SPACE)
-            yield Columns(f"{value} × {vnd_plain(note.pieces)}", vnd(note.value_vnd * note.pieces))
+    counted = sorted((note for note in notes if note.pieces), reverse=True)
+    yield Columns("Tiền mặt đã đếm:", "" if counted else "không có", bold=True)
+    for note in counted:
+        value = vnd_plain(note.value_vnd).rjust(len("500.000")).replace(" ", NO_BREAK_SPACE)
+        yield Columns(f"{value} × {vnd_plain(note.pieces)}", vnd(note.value_vnd * note.pieces))
 
 
 def _difference(difference_vnd: int) -> Item:

@@ -414,6 +414,25 @@ def test_a_day_without_receipts_has_no_receipt_numbers() -> None:
     assert "Biên nhận từ số không có đến số không có" in one_line(paper, 32)
 
 
+@pytest.mark.parametrize("notes", [(), (Denomination(200, 0),)])
+def test_an_empty_bag_is_called_empty(notes: tuple[Denomination, ...]) -> None:
+    paper = day_slip(HEAD, day="2026-11-24", period="2026-11", totals=TOTALS, notes=notes, computed_vnd=0, unsent=0)
+    assert "Tiền mặt đã đếm: không có TIỀN MẶT KÊ KHAI 0 đ" in one_line(paper, 32).replace("-" * 32 + " ", "")
+
+
+def test_a_note_that_the_reason_repeats_is_said_once() -> None:
+    reason = "Chưa ghi được chỉ số nước: Nhà khóa cửa"
+    text = one_line(notice(HEAD, CUSTOMER, UNREAD, period="2026-11", reason_words=reason), 32)
+    assert reason in text
+    assert text.count("Nhà khóa cửa") == 1
+
+
+def test_a_receipt_s_title_takes_one_line_where_it_fits() -> None:
+    wide, narrow = ([line.strip() for line in as_text(a_receipt(), columns).splitlines()] for columns in (48, 32))
+    assert wide[3] == "BIÊN NHẬN THU TIỀN NƯỚC"
+    assert narrow[3:5] == ["BIÊN NHẬN", "THU TIỀN NƯỚC"]
+
+
 def test_a_credit_above_the_bill_leaves_nothing_to_pay() -> None:
     paper = bill_notice(
         HEAD,
