@@ -30,6 +30,8 @@ from device.keystore import (
     read_key,
     write_whole,
 )
+from device.linked_printer import LinkedPrinter
+from device.printer_door import PrinterDoor
 from device.printing import PaperPress, Printer, printer_for
 from device.store import DeviceStore, StoreError
 from device.uplink import EnrolError, Uplink, enrol
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.action == "enrol":
                 asyncio.run(_enrol(home, given.hub, given.code, given.imei))
             else:
-                asyncio.run(_run(home, given.listen, given.papers or f"png:{home / 'papers'}"))
+                asyncio.run(_run(home, given.listen, given.papers))
     except (UsageError, KeystoreError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -81,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     run = actions.add_parser("run", help="work (also without any word)")
     run.add_argument("--home", type=Path, help="folder of the store and keys")
     run.add_argument("--listen", default=LISTEN, help="127.0.0.1:PORT of the driving door; port 0 takes a free one")
-    run.add_argument("--papers", help="png:FOLDER or text:FOLDER")
+    run.add_argument("--papers", help="png:FOLDER, text:FOLDER or a printer's address; left out: the last one")
     enrol = actions.add_parser("enrol", help="ask a hub in with a one-time code")
     enrol.add_argument("--home", type=Path, help="folder of the store and keys")
     enrol.add_argument("--hub", required=True, help="address of the hub, such as https://hub.example.vn")
@@ -133,8 +135,8 @@ async def _enrol(home: Path, hub: str, code: str, imei_text: str | None) -> None
     log.info("enrolled as handheld %d of %s", enrolled.device, enrolled.unit)
 
 
-async def _run(home: Path, listen: str, papers: str) -> None:
-    port, printer = _port(listen), _printer(papers)
+async def _run(home: Path, listen: str, papers: str | None) -> None:
+    port, printer = _port(listen), _printer(papers, home)
     admission, key, clock = read_admission(home), read_key(home), clock_for()
     async with AsyncExitStack() as ending:  # Last in, first out; an open store would keep a failed process from ending.
         store = await DeviceStore.open(home / STORE_NAME)
@@ -151,9 +153,13 @@ async def _run(home: Path, listen: str, papers: str) -> None:
             made=lambda: session.work.tip.seq,
         )
         ending.push_async_callback(uplink.close)
-        app = App(session, store=store, press=PaperPress(store, printer), network=uplink, clock=clock)
+        press = PaperPress(store, printer)
+        ending.push_async_callback(press.close)
+        if isinstance(printer, LinkedPrinter) and not printer.remembered:
+            await printer.remember()
+        app = App(session, store=store, press=press, network=uplink, clock=clock)
         ending.push_async_callback(app.close)
-        drive = Drive(app)
+        drive = Drive(app, PrinterDoor(press, home).routes())
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, drive.stopped.set)
@@ -185,9 +191,9 @@ def _port(listen: str) -> int:
     return int(port)
 
 
-def _printer(papers: str) -> Printer:
+def _printer(papers: str | None, home: Path) -> Printer:
     try:
-        return printer_for(papers)
+        return printer_for(papers, home)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
 

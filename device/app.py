@@ -52,7 +52,10 @@ class Network(Protocol):
 
 
 class Press(Protocol):
-    """Prints a paper, after committing that it has begun."""
+    """Prints a paper, after committing that it has begun. trouble: why none comes out now, as a short code."""
+
+    @property
+    def trouble(self) -> str | None: ...
 
     async def print(self, effect: Print) -> PrintEnded: ...
 
@@ -121,6 +124,11 @@ class App:
     def under_way(self) -> bool:
         """Whether a print or a call has not ended yet."""
         return bool(self._under_way) or self.session.busy
+
+    @property
+    def printer_trouble(self) -> str | None:
+        """Why no paper comes out at this moment, as a short code."""
+        return self._press.trouble
 
     async def _in_turn(self, decide: Callable[[], tuple[Effect, ...]]) -> Answer | None:
         # Whoever asked may go away; the turn is played to its end all the same, or the next would see half of it.

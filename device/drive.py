@@ -7,7 +7,7 @@ page (it has an Origin) is turned away, or any page open in a browser here could
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import MISSING, fields
 from enum import Enum
 from typing import Any, get_args
@@ -17,6 +17,7 @@ from aiohttp import web
 from device.app import App
 from device.core.commands import Command, Which
 from device.core.effects import Answer, Done, PaperState, Refused
+from device.core.printer_words import printer_words
 from device.core.stops import StopWork
 from device.core.work import Work
 from protocol import codec
@@ -30,6 +31,7 @@ BODY_BYTES_MAX = 16 * 2**10  # The longest command is a count of cash: some hund
 BODY_TIMEOUT_S = 10
 QUIET_TIMEOUT_S = 30
 QUIET_TIMEOUT_MAX_S = 600
+LAST_ANSWER_S = 5  # How long a clean end waits for answers under way; a ticket may want a new roll for minutes.
 STOPS_PAGE = 500  # About 100 kB of JSON.
 FOUND_MAX = 50  # More than anyone scrolls through.
 
@@ -89,6 +91,7 @@ READERS: dict[str, Reader] = {
     "notes": codec.reader(Denominations),
 }
 COMMANDS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Command)}
+DOUBTFUL = "doubtful"  # Beside the states of jobs: its job is over, and the question open.
 # What of a record a program may want to see at once.
 RECORD_FIELDS = ("customer", "period", "amount_vnd", "receipt_no", "code", "index", "use_m3", "hold", "total_vnd")
 
@@ -165,6 +168,9 @@ def state_json(app: App) -> Json:
         "shift": None if shift is None else {"business_date": shift.business_date, "open": shift.is_open},
         "cash_vnd": shift.cash_vnd if shift is not None else 0,
         "papers": {state.value: states.count(state) for state in PaperState},
+        "waiting_papers": waiting_papers(work),
+        "doubtful_papers": doubtful_papers(work),
+        "printer": {"trouble": app.printer_trouble, "words": printer_sentence(app.printer_trouble)},
         "trouble": session.outbox.trouble or session.download_trouble,
         "last_contact_ms": session.last_contact_ms,
         "busy": app.under_way,
@@ -180,6 +186,43 @@ def state_json(app: App) -> Json:
             for package in work.packages.values()
         ],
     }
+
+
+def waiting_papers(work: Work) -> list[Json]:
+    """Papers that have not come out yet, of the oldest record first, with why they did not at the last try."""
+    jobs = sorted(work.papers, key=lambda job: work.by_digest[job.about].header.seq)
+    return [
+        paper_json(work, job.kind, job.about, job.print_no, job.customer, work.papers[job].value, work.why_not(job))
+        for job in jobs
+    ]
+
+
+def doubtful_papers(work: Work) -> list[Json]:
+    """Papers that the collector has to look for, of the oldest record first, with why nobody else can say."""
+    doubts = sorted(work.doubts.values(), key=lambda end: work.by_digest[end.about].header.seq)
+    return [
+        paper_json(work, end.paper, end.about, end.print_no, end.customer, DOUBTFUL, end.reason) for end in doubts
+    ]
+
+
+def paper_json(
+    work: Work, kind: PaperKind, about: bytes, print_no: int, customer: str | None, state: str, reason: str | None
+) -> Json:
+    """One paper; kind, customer and receipt_no are what PrintPaper and ConfirmPaper know it by."""
+    return {
+        "kind": kind.name,
+        "customer": customer,
+        "receipt_no": getattr(work.by_digest[about].record, "receipt_no", None),
+        "print_no": print_no,
+        "state": state,
+        "reason": reason,
+        "words": printer_sentence(reason),
+    }
+
+
+def printer_sentence(reason: str | None) -> str | None:
+    """What a collector is told of a printer."""
+    return None if reason is None else printer_words(reason)[0]
 
 
 def stop_line(work: StopWork) -> Json:
@@ -271,10 +314,11 @@ def _searched(work: StopWork) -> str:
 
 
 class Drive:
-    """The door itself. `stopped` is set when a program has asked the handheld to end."""
+    """The door itself. `stopped` is set when a program has asked the handheld to end. routes: what else there is."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, routes: Iterable[web.AbstractRouteDef] = ()) -> None:
         self._app = app
+        self._more = tuple(routes)
         self._index = StopIndex(app.session.work)
         self._runner: web.AppRunner | None = None
         self._hosts: frozenset[str] = frozenset()
@@ -292,9 +336,12 @@ class Drive:
                 web.get("/search", self._search),
                 web.get("/quiet", self._quiet),
                 web.post("/stop", self._end),
+                *self._more,
             ]
         )
-        self._runner = web.AppRunner(site_app, access_log=None, auto_decompress=False, keepalive_timeout=75)
+        self._runner = web.AppRunner(
+            site_app, access_log=None, auto_decompress=False, keepalive_timeout=75, shutdown_timeout=LAST_ANSWER_S
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         _, bound, *_ = self._runner.addresses[0]
@@ -311,23 +358,16 @@ class Drive:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         if request.headers.get("Host") not in self._hosts or "Origin" in request.headers:
-            return _refusal(403, "only programs on this machine may drive this handheld")
+            return refusal(403, "only programs on this machine may drive this handheld")
         try:
             return await handler(request)
         except BadRequestError as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         except web.HTTPException as error:
-            return _refusal(error.status, error.reason)
+            return refusal(error.status, error.reason)
 
     async def _commands(self, request: web.Request) -> web.Response:
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                given = json.loads(await request.read())
-        except TimeoutError as error:
-            raise BadRequestError("the body did not come") from error
-        except (ValueError, RecursionError) as error:
-            raise BadRequestError("the body is not JSON") from error
-        answer = await self._app.dispatch(command_of(given))
+        answer = await self._app.dispatch(command_of(await body_of(request)))
         assert answer is not None, "every command has an answer"
         return web.json_response(answer_json(answer))
 
@@ -335,7 +375,7 @@ class Drive:
         return web.json_response(state_json(self._app))
 
     async def _stops(self, request: web.Request) -> web.Response:
-        start = _number(request, "cursor", 0, 10**6)
+        start = number(request, "cursor", 0, 10**6)
         works = self._index.in_walking_order()
         after = start + STOPS_PAGE
         page = {
@@ -347,7 +387,7 @@ class Drive:
     async def _stop(self, request: web.Request) -> web.Response:
         work = self._app.session.work.stops.get(request.match_info["customer"])
         if work is None:
-            return _refusal(404, "there is no such customer on this handheld")
+            return refusal(404, "there is no such customer on this handheld")
         return web.json_response(stop_json(work))
 
     async def _search(self, request: web.Request) -> web.Response:
@@ -355,7 +395,7 @@ class Drive:
         return web.json_response({"stops": [stop_line(work) for work in found]})
 
     async def _quiet(self, request: web.Request) -> web.Response:
-        timeout_s = _number(request, "timeout_s", QUIET_TIMEOUT_S, QUIET_TIMEOUT_MAX_S)
+        timeout_s = number(request, "timeout_s", QUIET_TIMEOUT_S, QUIET_TIMEOUT_MAX_S)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._app.quiet()
@@ -368,12 +408,26 @@ class Drive:
         return web.json_response({"stopping": True})
 
 
-def _number(request: web.Request, name: str, default: int, high: int) -> int:
+async def body_of(request: web.Request) -> object:
+    """The JSON of a body. Raises BadRequestError."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            given: object = json.loads(await request.read())
+    except TimeoutError as error:
+        raise BadRequestError("the body did not come") from error
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError("the body is not JSON") from error
+    return given
+
+
+def number(request: web.Request, name: str, default: int, high: int) -> int:
+    """A number of the query. Raises BadRequestError."""
     text = request.query.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) > high:
         raise BadRequestError(f"{name} must be a whole number from 0 to {high}")
     return int(text)
 
 
-def _refusal(status: int, sentence: str) -> web.Response:
+def refusal(status: int, sentence: str) -> web.Response:
+    """What was asked is not done, and why."""
     return web.json_response({"error": sentence}, status=status)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -24,7 +25,10 @@ class HandheldError(Exception):
 
 @dataclass(slots=True)
 class Collector:
-    """One collector with one handheld. online: asks the hub at every stop, and sends as it goes."""
+    """One collector with one handheld. online: asks the hub at every stop, and sends as it goes.
+
+    receipts: what the codes on this collector's receipts must say.
+    """
 
     code: str
     device: int
@@ -35,19 +39,31 @@ class Collector:
     door: JsonDoor = field(default_factory=lambda: JsonDoor(""))
     bag: Purse = field(default_factory=Purse)
     visited: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    receipts: set[str] = field(default_factory=set)
 
     @classmethod
     async def equip(
-        cls, branch: Branch, folder: Path, *, code: str, name: str, imei: str, papers: str, random: Random
+        cls,
+        branch: Branch,
+        folder: Path,
+        *,
+        code: str,
+        name: str,
+        imei: str,
+        papers: str,
+        random: Random,
+        around: Mapping[str, str] | None = None,
     ) -> "Collector":
-        """Name a collector, enrol a new handheld through its own network, and start it."""
+        """Name a collector, enrol a new handheld through its own network, and start it.
+
+        papers: where the handheld prints. around: environment that it needs for that.
+        """
         await branch.do("user.add", code=code, name=name, role="collector", phone="0950 000 001")
         slot = await branch.do("device.slot", collector=code)
         network = Network(*branch.host_and_port, random)
         hub_url = await network.open()
         home = folder / code
-        environment = {"GHITHU_CLOCK_FILE": str(branch.clock.path)}
+        environment = {"GHITHU_CLOCK_FILE": str(branch.clock.path), **(around or {})}
         enrol = ["-m", "device", "enrol", "--home", str(home), "--hub", hub_url, "--code", slot["code"], "--imei", imei]
         await run_once("enrolment", enrol, environment)
         known = (await branch.do("device.list"))["devices"]
@@ -148,7 +164,8 @@ class Collector:
 
     async def collect(self, customer: str, amount_vnd: int) -> int:
         """Ask for the amount; notes move only once the handheld has its record."""
-        await self.record("Collect", customer=customer, amount_vnd=amount_vnd)
+        made = await self.record("Collect", customer=customer, amount_vnd=amount_vnd)
+        self.receipts.add(f"GT1:{self.device}:{made['seq']}:{made['digest'][:8]}")
         Purse.ready_for(amount_vnd).pay(amount_vnd, self.bag)
         return amount_vnd
 

@@ -1,7 +1,9 @@
 """`simulator demo`: one day of a small branch, as a story that is checked while it is told.
 
-Two collectors work a made-up branch with real handheld and hub processes. Things go wrong that go wrong in life; at
-the end the three columns must differ by exactly what was lost from a bag, and by nothing else.
+Two collectors work a made-up branch with real handheld and hub processes, one with a printer at a serial line and one
+with a printer over Bluetooth. Things go wrong that go wrong in life; at the end the three columns must differ by
+exactly what was lost from a bag, and by nothing else, and every receipt that came out of a printer must be one that was
+recorded.
 """
 
 import asyncio
@@ -9,21 +11,26 @@ import csv
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from protocol.values import start_of_day_ms
 from protocol.words import date_text, percent, vnd
+from simulator.belt import Belt, bluetooth_belt, is_marked, proofs, serial_belt
+from simulator.bluez_bus import BusError
 from simulator.branch import SUPERVISOR, Branch
 from simulator.clock import ClockFile
 from simulator.collector import Collector
+from simulator.faults import arm
 from simulator.processes import ProcessError
 from simulator.round import EVENING_MINUTE, LEAD_DAYS_MS, MINUTE_MS, imei_of
 from simulator.sample import write_branch
@@ -36,6 +43,9 @@ PORT = 8088  # Where the page is looked for after the story; another if it is ta
 # When things happen, in parts of a thousand of the route.
 NETWORK_LOST, TRANSFERS_COME, BACK_AT_SECOND_DOOR, NETWORK_BACK, BACK_AT_FIRST_DOOR = 250, 400, 500, 700, 750
 WRONG_INDEX_KEYED, MISTAKEN_RECEIPT, BATTERY_OUT, READ_AGAIN = 300, 350, 550, 800
+PAPER_ENDS, COVER_OPENS, PRINTER_LOST = 120, 180, 200
+IN_MID_RECEIPT_BYTES = 9_000  # Of about 35,000.
+TROUBLE_SECONDS = 20  # A printer says within one what is the matter.
 
 
 class StoryError(AssertionError):
@@ -57,6 +67,7 @@ class Story:
     day: str
     collectors: dict[str, Collector]
     routes: dict[str, list[Visit]]
+    belts: dict[str, Belt]
     console: Console
     handed_vnd: dict[str, int] = field(default_factory=dict)
     noticed: list[tuple[str, int]] = field(default_factory=list)
@@ -83,6 +94,9 @@ class Story:
             (first, BACK_AT_SECOND_DOOR): self.collect_what_was_transferred,
             (first, NETWORK_BACK): self.find_network,
             (first, BACK_AT_FIRST_DOOR): self.hear_of_transfer,
+            (first, PAPER_ENDS): self.run_out_of_paper,
+            (first, COVER_OPENS): self.open_the_cover,
+            (second, PRINTER_LOST): self.lose_the_printer,
             (second, WRONG_INDEX_KEYED): self.key_wrong_index,
             (second, MISTAKEN_RECEIPT): self.void_a_receipt,
             (second, BATTERY_OUT): self.pull_battery,
@@ -187,6 +201,73 @@ class Story:
         seen = await collector.stop_at(customer)
         must(seen["dues"]["ALL"]["amount_vnd"] == 0, f"the handheld knows that {customer} has paid: {seen['dues']}")
         self.tell(f"An quay lại khách đầu tiên: máy báo đã chuyển khoản {vnd(amount)}, không thu nữa.")
+
+    async def run_out_of_paper(self, collector: Collector) -> None:
+        """The roll ends in the middle of a receipt; a new one goes in and the receipt goes on."""
+        printer = self.belts[collector.code].printer
+        await collector.quiet()
+        arm(printer, f"paper-out@{IN_MID_RECEIPT_BYTES}")
+        before = len(printer.papers)
+        await self.sell(collector)
+        words = await self.hear_of_printer(collector, "paper-out")
+        printer.paper_out = False
+        await collector.quiet()
+        state = await collector.state()
+        must(state["waiting_papers"] == state["doubtful_papers"] == [], f"the receipt went on: {state['papers']}")
+        must(len(printer.papers) == before + 1, "it is one paper")
+        self.tell(f"Cuộn giấy của An hết giữa biên nhận: “{words}”. An thay cuộn, biên nhận in tiếp, chỉ một lần.")
+
+    async def open_the_cover(self, collector: Collector) -> None:
+        """A printer that prints nothing keeps nobody: the receipt waits in a list."""
+        printer = self.belts[collector.code].printer
+        await collector.quiet()
+        printer.cover_open = True
+        before = len(printer.papers)
+        customer = await self.sell(collector)
+        await collector.quiet()
+        (waiting,) = (await collector.state())["waiting_papers"]
+        must((waiting["customer"], waiting["reason"]) == (customer, "cover-open"), f"it waits: {waiting}")
+        printer.cover_open = False
+        await collector.quiet()
+        must(len(printer.papers) == before, "nothing prints by itself")
+        await collector.tap("PrintPaper", customer=customer, kind="RECEIPT", receipt_no=waiting["receipt_no"])
+        await collector.quiet()
+        must((await collector.state())["waiting_papers"] == [], "at a tap it comes out")
+        self.tell(f"Nắp máy in của An mở. Tiền đã thu, biên nhận nằm chờ: “{waiting['words']}”. Đóng nắp, chạm là in.")
+
+    async def lose_the_printer(self, collector: Collector) -> None:
+        """Bluetooth is lost in the middle of a receipt: only a look at the paper can tell, and a reprint is marked."""
+        printer = self.belts[collector.code].printer
+        await collector.quiet()
+        arm(printer, f"drop@{IN_MID_RECEIPT_BYTES}")
+        customer = await self.sell(collector)
+        await collector.quiet()
+        (doubt,) = (await collector.state())["doubtful_papers"]
+        must((doubt["customer"], doubt["reason"]) == (customer, "lost"), f"nobody can know what came out: {doubt}")
+        await collector.tap("PrintPaper", customer=customer, kind="RECEIPT", receipt_no=doubt["receipt_no"])
+        await collector.quiet()
+        must((await collector.state())["doubtful_papers"] == [], "the second print came out")
+        must(is_marked(printer.papers[-1], 2), "and says that it is one")
+        self.tell("Máy in của Bình mất kết nối giữa biên nhận, tờ giấy dở dang: in lại, tờ mới mang dấu “Lần in: 2”.")
+
+    async def sell(self, collector: Collector) -> str:
+        """Read and collect at the door of the next customer who pays; who it was."""
+        visit = await self.next_payer(collector)
+        await collector.read(visit)
+        due = (await collector.stop_at(visit.customer))["dues"]["ALL"]["amount_vnd"]
+        await collector.quiet()
+        self.handed_vnd[collector.code] += await collector.collect(visit.customer, due)
+        self.drop(collector, visit)
+        return visit.customer
+
+    async def hear_of_printer(self, collector: Collector, trouble: str) -> str:
+        """Wait until the handheld says what is the matter with its printer; its words."""
+        async with asyncio.timeout(TROUBLE_SECONDS):
+            while True:
+                said = (await collector.state())["printer"]
+                if said["trouble"] == trouble:
+                    return str(said["words"])
+                await asyncio.sleep(0.05)
 
     async def key_wrong_index(self, collector: Collector) -> None:
         """A digit too many, seen before any money was taken: read again."""
@@ -310,11 +391,24 @@ class Story:
         must(not self.happenings, f"everything happened: {list(self.happenings)}")
         for collector in self.collectors.values():
             printed = next(one for one in reports if one["collector"] == collector.code)["handhelds"][0]["totals"]
-            papers = len(list((FOLDER / "papers" / collector.code).glob("*.png")))
-            records = printed["printed"] + printed["reprinted"] + 1  # The day slip comes after the totals it shows.
-            unknown = 1 if collector.code == PEOPLE[1][0] else 0  # What the battery may have cut off.
-            must(records - unknown <= papers <= records, f"every paper has its record: {papers} of {records}")
+            self.judge_papers(collector, printed["printed"] + printed["reprinted"])
         return cases
+
+    def judge_papers(self, collector: Collector, printed: int) -> None:
+        """What came out of a printer, against what its handheld has recorded."""
+        printer = self.belts[collector.code].printer
+        files = printer.save(FOLDER / "papers" / collector.code)
+        records = printed + 1  # The day slip comes after the totals it shows.
+        unknown = 1 if collector.code == PEOPLE[1][0] else 0  # What the battery may have cut off.
+        must(records - unknown <= len(files) <= records, f"every paper has its record: {len(files)} of {records}")
+        must(printer.lost == 0, "no byte found the printer full")
+        unmarked: set[str] = set()
+        for file, proof in proofs(files):
+            must(proof in collector.receipts, f"{file} shows a receipt that was recorded: {proof}")
+            with Image.open(file) as paper:
+                must(proof not in unmarked or is_marked(paper, 2), f"{file} is a receipt's second, and says so")
+            unmarked.add(proof)
+        must(unmarked == collector.receipts, f"every receipt came out: {collector.receipts - unmarked}")
 
 
 async def run(*, once: bool) -> int:
@@ -327,12 +421,22 @@ async def run(*, once: bool) -> int:
     clock = ClockFile(FOLDER / "clock", start_of_day_ms(day) - LEAD_DAYS_MS)
     branch = await _found(clock, sample.branch, once=once)
     collectors: dict[str, Collector] = {}
+    belts: dict[str, Belt] = {}
+    leaving = AsyncExitStack()
     try:
+        belts[PEOPLE[0][0]] = await leaving.enter_async_context(serial_belt((FOLDER / "printer-an").resolve()))
+        belts[PEOPLE[1][0]] = await leaving.enter_async_context(bluetooth_belt())
         await branch.do("import", folder=str(sample.folder.resolve()))
         for number, ((code, name), route) in enumerate(zip(PEOPLE, sample.routes, strict=True), start=1):
-            papers = f"png:{(FOLDER / 'papers' / code).resolve()}"
             collector = await Collector.equip(
-                branch, FOLDER, code=code, name=name, imei=imei_of(number), papers=papers, random=Random(number)
+                branch,
+                FOLDER,
+                code=code,
+                name=name,
+                imei=imei_of(number),
+                papers=belts[code].address,
+                random=Random(number),
+                around=belts[code].environment,
             )
             collectors[code] = collector
             collector.online = True
@@ -342,7 +446,7 @@ async def run(*, once: bool) -> int:
             code: [visit for visit in found[day] if visit.route == route]
             for (code, _), route in zip(PEOPLE, sample.routes, strict=True)
         }
-        story = Story(branch, clock, day, collectors, routes, console)
+        story = Story(branch, clock, day, collectors, routes, belts, console)
         customers = sum(map(len, routes.values()))
         console.print(f"[bold]{sample.branch}[/bold]: {customers} khách hàng, ngày {date_text(day)}")
         story.plan()
@@ -353,14 +457,17 @@ async def run(*, once: bool) -> int:
         if not once:
             await _stay(console, branch)
         return 0
-    except (StoryError, ProcessError) as error:
+    except (StoryError, ProcessError, BusError) as error:
         console.print(f"[bold red]Không như câu chuyện · not as the story says:[/bold red] {error}")
+        for code, belt in belts.items():
+            belt.printer.save(FOLDER / "papers" / code)
         return 1
     finally:
         for collector in collectors.values():
             await collector.stop()
             await collector.network.close()
         await branch.stop()
+        await leaving.aclose()
 
 
 async def _found(clock: ClockFile, name: str, *, once: bool) -> Branch:

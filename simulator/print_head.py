@@ -1,8 +1,8 @@
 """What a thermal printer does with the bytes it executes: ESC/POS in, dots on a strip of paper out.
 
 An interpreter of its own, written from printers' manuals, so that it can judge our encoder: it shares nothing with it.
-It takes one byte after the other. A row of a picture is on the paper as soon as its last byte has come, and a picture
-that breaks off keeps swallowing bytes, as it does in a real printer.
+It takes commands one byte after the other, and the dots of a picture row by row. A row is on the paper as soon as its
+last byte has come, and a picture that breaks off keeps swallowing bytes, as it does in a real printer.
 
 Sources: Epson ESC/POS reference; command manuals of HPRT TP80K and TP809 (GS v 0), Citizen iDP-3221 and NCR 7168
 (real-time commands stay among the data and are passed over when their turn comes).
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import unicodedata
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -159,6 +160,22 @@ class Strip:
         return Image.frombytes("1", (self._dots, end - begin), ink, "raw", "1;I")
 
 
+@dataclass(slots=True, kw_only=True)
+class _Raster:
+    """A picture whose dots are still coming.
+
+    width_bytes: of a row as it is sent, at least 1. rows_left: with the one that is coming, at least 1. row: what has
+    come of it. wide, high: how many times its size, 1 or 2. swallowed: nothing of it reaches the paper.
+    """
+
+    width_bytes: int
+    rows_left: int
+    wide: int
+    high: int
+    swallowed: bool
+    row: bytearray = field(default_factory=bytearray)
+
+
 class PrintHead:
     """Executes bytes. What asks for an answer goes to `on_request`.
 
@@ -195,12 +212,23 @@ class PrintHead:
 
     def execute(self, data: bytes) -> None:
         """Do what these bytes say; a command may begin in one call and end in another."""
-        for byte in data:
-            self._bytes.send(byte)
+        at = 0
+        while at < len(data):
+            if self._raster is None:
+                self._bytes.send(data[at])
+                at += 1
+            else:
+                at += self._take_dots(self._raster, data, at)
+
+    @property
+    def row_rest_bytes(self) -> int:
+        """How many bytes complete the row of a picture that is coming, and do nothing else; 0 outside of a picture."""
+        return 0 if self._raster is None else self._raster.width_bytes - len(self._raster.row)
 
     def power_on(self) -> None:
         """Start anew: a command that broke off and a line that was not printed are gone. The paper stays."""
         self._set_up()
+        self._raster: _Raster | None = None
         self._bytes = self._stream()
         next(self._bytes)
 
@@ -411,15 +439,27 @@ class PrintHead:
         wide, high = (2 if mode & 1 else 1), (2 if mode & 2 else 1)
         if width_bytes * 8 * wide > self._dots:
             self._happened(f"picture of {width_bytes * 8 * wide} dots")
-        for _ in range(height):
-            row = bytearray(width_bytes)
-            for place in range(width_bytes):
-                row[place] = yield
-            if width_bytes and not beside:
-                self.strip.print_rows(self._placed(bytes(row), wide) * high)
+        if width_bytes and height:
+            self._raster = _Raster(width_bytes=width_bytes, rows_left=height, wide=wide, high=high, swallowed=beside)
+
+    def _take_dots(self, raster: _Raster, data: bytes, at: int) -> int:
+        """Take from there what belongs to the row that is coming, and print it when it is complete. How much it was."""
+        missing = raster.width_bytes - len(raster.row)
+        run = data[at : at + missing]
+        raster.row += run
+        if len(run) == missing:
+            if not raster.swallowed:
+                self.strip.print_rows(self._placed(bytes(raster.row), raster.wide) * raster.high)
+            raster.row.clear()
+            raster.rows_left -= 1
+            if not raster.rows_left:
+                self._raster = None
+        return len(run)
 
     def _placed(self, row: bytes, wide: int) -> bytes:
         """A row of a picture as the head prints it: aligned, and without what is over the width."""
+        if wide == 1 and len(row) * 8 == self._dots:
+            return row
         bits = int.from_bytes(row, "big")
         if wide == 2:
             bits = int.from_bytes(b"".join(_DOUBLED[byte] for byte in row), "big")

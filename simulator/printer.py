@@ -4,11 +4,15 @@ Bytes wait in a receive buffer, are executed at the printer's speed, and rows re
 Real-time commands are recognised as they arrive, also inside a picture and while the printer is offline. They stay
 among the data: passed over at their turn, or printed as the part of a picture that they are there.
 
+Nobody outside can tell how many bytes it handles at a time: what arrives is taken up to the next byte that something
+hangs on, and the dots of a picture are executed up to the end of their row.
+
 Status bytes: Epson ESC/POS reference, DLE EOT, GS a, GS r, GS ( H; the battery bit as on TM-P60.
 """
 
 import asyncio
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,6 +45,9 @@ _GS, _R = 0x1D, ord("r")
 _PAPER_SENSOR, _DRAWER = (1, 49), (2, 50)  # n of GS r.
 _WATCHED = ((0x02, 0), (0x04, 1), (0x08, 2))  # Bit of GS a, and the byte of the status that it watches.
 _AUTOMATIC_BITS = 0x0F
+# All that `_hear` may act on; where it is only a part of a picture too, so a match may begin inside another.
+_HEARD = re.compile(rb"\x10(?:\x04[\x01-\x04]|\x05[\0-\x02]|\x14[\x01\x02\x03\x07\x08])|\x1dr.", re.DOTALL)
+_HEARD_BYTES = 3
 _MODEL_NAME = 67  # n of GS I.
 _STOPPING = frozenset({"paper_out", "cover_open", "low_battery", "head_hot"})
 CONDITIONS = _STOPPING | {"near_end"}
@@ -150,7 +157,7 @@ class PrinterModel:
             dots, on_request=self._asked, pages=pages, cutter=cutter, kanji=kanji, parenthesis=parenthesis
         )
         self._said: Callable[[bytes], None] = _to_nobody
-        self._buffer: deque[int] = deque()
+        self._buffer = bytearray()
         self._taken = 0  # Bytes that ever got into the buffer.
         self._arrivals: list[_Moment] = []
         self._executions: list[_Moment] = []
@@ -305,28 +312,43 @@ class PrinterModel:
         """How many arrived: all, unless the link fell meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._dropped = False
-        for count, byte in enumerate(data, start=1):
-            self.received += 1
+        at = 0
+        while at < len(data) and not self._dropped:
+            quiet = self._quiet_bytes(data, at)
+            run = data[at : at + max(quiet, 1)]
+            at += len(run)
+            self.received += len(run)
             if self.powered:
-                self._hear(_Arrived(byte, kept=self._keep(byte)))
+                before, last = self._before, self._last
+                self._keep(run)
+                if not quiet:
+                    self._hear(before, last, self._last)
             self._reach(self._arrivals, self.received)
-            if self._dropped:
-                self._work_soon()
-                return count
         self._work_soon()
-        return len(data)
+        return at
 
-    def _keep(self, byte: int) -> bool:
-        if not self._free:
-            self.lost += 1
-            return False
-        self._buffer.append(byte)
-        self._taken += 1
-        return True
+    def _quiet_bytes(self, data: bytes, at: int) -> int:
+        """How many bytes from there arrive before one that ends a command to be heard; up to a planned moment."""
+        end = len(data)
+        if self._arrivals:
+            end = min(end, at + max(self._arrivals[0].at_byte - self.received, 1))
+        seam = bytes((self._before.byte, self._last.byte)) + data[at : min(at + _HEARD_BYTES - 1, end)]
+        if found := _HEARD.match(seam) or _HEARD.match(seam, 1):
+            return found.start()
+        found = _HEARD.search(data, at, end)
+        return (end if found is None else found.end() - 1) - at
 
-    def _hear(self, now: _Arrived) -> None:
+    def _keep(self, run: bytes) -> None:
+        """Into the buffer with it, as far as there is room."""
+        kept = min(len(run), self._free)
+        self._buffer += run[:kept]
+        self._taken += kept
+        self.lost += len(run) - kept
+        self._before = _Arrived(run[-2], kept > len(run) - 2) if len(run) > 1 else self._last
+        self._last = _Arrived(run[-1], kept == len(run))
+
+    def _hear(self, before: _Arrived, last: _Arrived, now: _Arrived) -> None:
         """Recognise what is not to wait for its turn, also where it is only a part of a picture."""
-        before, last, self._before, self._last = self._before, self._last, self._last, now
         if before.byte == _GS and last.byte == _R:
             if self.early_fence and self.gs_r:
                 self._answer(self._ordered_status(now.byte))
@@ -396,20 +418,38 @@ class PrinterModel:
         """Execute what time allows, and come again when more is due."""
         self._timer = None
         self._pass_time()
-        for _ in range(_BYTES_AT_ONCE):
-            if not self._can_execute():
-                break
-            self._credit_bytes -= 1
-            self.head.execute(bytes((self._buffer.popleft(),)))
+        left = _BYTES_AT_ONCE
+        while left and self._can_execute():
+            count = min(left, self._plain_bytes())
+            left -= count
+            self._credit_bytes -= count
+            run = bytes(self._buffer[:count])
+            del self._buffer[:count]
+            self.head.execute(run)
             if math.isinf(self.rows_per_s):
                 self._rows_out = self.head.strip.rows
             self._answer_due()
-            self._reach(self._executions, self._taken - len(self._buffer))
+            self._reach(self._executions, self._executed)
         self._answer_due()
         if not self._buffer:
             self._credit_bytes = min(self._credit_bytes, 1.0)
         self._wake()
         self._come_again()
+
+    @property
+    def _executed(self) -> int:
+        return self._taken - len(self._buffer)
+
+    def _plain_bytes(self) -> int:
+        """How many bytes can be executed with nothing to do between them, where one can: 1, or the rest of a row."""
+        if self._due and self._wait_s(self._due[0]) <= 0:
+            return 1  # The answer comes behind the next byte, and who hears it may change everything.
+        count = min(self.head.row_rest_bytes, len(self._buffer))
+        if self._credit_bytes < count:
+            count = int(self._credit_bytes)
+        if self._executions:
+            count = min(count, self._executions[0].at_byte - self._executed)
+        return max(count, 1)
 
     def _can_execute(self) -> bool:
         ahead = self._backlog_rows > _LINE_BUFFER_ROWS

@@ -36,7 +36,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
 
 SYNCHRONOUS = ("protocol", "device.core", "hub.core")
 PURE = (*SYNCHRONOUS, "printer_drivers")
-NOT_PURE = ("printer_drivers.transports",)
+NOT_PURE = ("printer_drivers.transports", "printer_drivers.__main__")
 WORLD = (
     *("aiohttp", "aiosqlite", "alembic", "asyncio", "bleak", "concurrent", "multiprocessing", "os", "random"),
     *("secrets", "select", "selectors", "serial", "signal", "socket", "sqlalchemy", "sqlite3", "ssl"),

@@ -1,7 +1,7 @@
 """What a collector can ask of a handheld.
 
 Each command that makes a record carries an intent: 16 bytes made before the tap is handled. The same intent twice is
-one record, whatever happened in between.
+one record, whatever happened in between. ConfirmPaper needs none: a paper is in doubt or it is not.
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,25 @@ class VoidCollection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintPaper:
-    """Print a paper, again if it has been printed. customer: "" for the day slip. receipt_no picks a receipt."""
+    """Print a paper, again if it has been printed. customer: "" for the day slip. receipt_no picks a receipt.
+
+    It is also the answer "it did not print" for a paper in doubt. What the collector did not find may still lie in the
+    printer or in somebody's hand, so it is printed under the next number, with the mark of a reprint; there is no
+    command that makes an unmarked print free again.
+    """
+
+    kind: PaperKind
+    customer: str = ""
+    receipt_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmPaper:
+    """Answer "it did print" for a paper in doubt: the collector has seen it. Fields pick it as in PrintPaper.
+
+    A paper that is certainly out stays so: the same tap again is done, and makes no record. A reprint that waits is
+    dropped with the answer, since nobody needs it any more.
+    """
 
     kind: PaperKind
     customer: str = ""
@@ -111,4 +129,4 @@ class DownloadRoute:
 
 
 Recorded = OpenShift | TakeReading | SkipReading | Collect | VoidCollection | CountCash | CloseShift  # Make a record.
-Command = Recorded | OpenStop | PrintPaper | SendNow | DownloadRoute
+Command = Recorded | OpenStop | PrintPaper | ConfirmPaper | SendNow | DownloadRoute

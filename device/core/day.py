@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from protocol.records import CashCollected, DayTotals, Denomination, PackageRef, PrintOutcome
+from protocol.records import CashCollected, DayTotals, Denomination, PackageRef
 
 
 @dataclass(slots=True)
@@ -27,10 +27,8 @@ class ShiftWork:
         """What the collector should have in the bag for this date. A voided collection's money has gone back."""
         return sum(record.amount_vnd for record in self.collected) - sum(record.amount_vnd for record in self.voided)
 
-    def paper(self, print_no: int, outcome: PrintOutcome) -> None:
-        """A print job ended."""
-        if outcome is PrintOutcome.NOT_PRINTED:
-            return
+    def paper(self, print_no: int) -> None:
+        """A paper is out, or may be: told once of each, on the date when its first print job ended so."""
         if print_no == 1:
             self.printed += 1
         else:

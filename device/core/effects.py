@@ -32,7 +32,7 @@ class PaperJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Commit a record, and with it the job of its paper, the end of one, or the jobs that a void makes pointless."""
+    """Commit a record, and with it the job of its paper, the end of one, or the jobs that it makes pointless."""
 
     sealed: Sealed
     queue: PaperJob | None = None
@@ -157,7 +157,7 @@ def in_order(effects: tuple[Effect, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintResult:
-    """How a print job ended. reason: a code when it did not print."""
+    """How a print job ended. reason: a code of `printer_words`, why it is not certain that the paper is out."""
 
     outcome: PrintOutcome
     reason: str | None = None

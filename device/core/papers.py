@@ -21,7 +21,17 @@ from protocol.sealed import Sealed
 from protocol.values import DAY_MS, local_date
 from protocol.vietqr import TRANSFER_LIMIT_VND, payload, purpose_for
 
+USUAL_READING = "normal"
 SHUT_OFF_PERIODS = 2  # Two unpaid periods: the next letter is the shut-off order, so the notice warns.
+# What the customer reads where no cash was taken; the collector's screen has its own words for the same.
+HOLD_SENTENCES = {
+    Reason.PAYS_BY_TRANSFER: "Quý khách thanh toán qua ngân hàng, nhân viên không thu tiền mặt.",
+    Reason.PAYS_BY_COLLECTION_ORDER: "Quý khách thanh toán qua kho bạc (nhờ thu), nhân viên không thu tiền mặt.",
+    Reason.READING_BELOW_PREVIOUS: "Chỉ số mới nhỏ hơn chỉ số cũ; công ty sẽ kiểm tra lại, kỳ này chưa thu tiền.",
+    Reason.CONSUMPTION_DROP: "Lượng nước giảm mạnh so với kỳ trước; công ty sẽ kiểm tra lại, kỳ này chưa thu tiền.",
+}
+# The amount is in doubt until the meter has been looked at again: no paper may ask for it.
+AMOUNT_IN_DOUBT = frozenset({Reason.READING_BELOW_PREVIOUS, Reason.CONSUMPTION_DROP})
 CATEGORY_WORDS = {
     "household": "SH – Sinh hoạt",
     "poor_household": "SH – Hộ nghèo",
@@ -72,8 +82,8 @@ def _bill_notice(
     head: PaperHead, customer: PaperCustomer, work: StopWork, about: Sealed, policy: Policy
 ) -> Document:
     assert isinstance(about.record, ReadingTaken)
-    bill = about.record.bill
-    if bill is None:
+    bill, held = about.record.bill, _hold(work, about.record)
+    if bill is None or held in AMOUNT_IN_DOUBT or held is Reason.PAYS_BY_COLLECTION_ORDER:
         return _notice(head, customer, work, about, policy)
     arrears = tuple((one.period, one.amount_vnd) for one in work.open_arrears())
     owed = bill.total_vnd + sum(amount for _, amount in arrears)
@@ -97,15 +107,20 @@ def _notice(
 ) -> Document:
     record = about.record
     arrears = tuple((one.period, one.amount_vnd) for one in work.open_arrears())
+    held = None
     if isinstance(record, ReadingSkipped):
-        reason = f"Chưa ghi được chỉ số nước: {READING_CODES[record.code].vi}"
+        reason = f"Chưa ghi được chỉ số nước: {READING_CODES[record.code].vi}."
         bill = None
     else:
         assert isinstance(record, ReadingTaken)
-        held = Reason(record.hold) if record.hold is not None and record.hold in Reason.__members__ else work.hold()
-        reason = words(held) if held is not None else "Kính báo chỉ số nước và số tiền của kỳ này"
-        bill = record.bill
+        held = _hold(work, record)
+        reason = "Kính báo chỉ số nước và số tiền của kỳ này."
+        if held is not None:
+            reason = HOLD_SENTENCES.get(held) or words(held)
+        bill = None if held in AMOUNT_IN_DOUBT else record.bill
     owed = (bill.total_vnd if bill is not None else 0) + sum(amount for _, amount in arrears)
+    # The treasury pays by itself: a code or a date would make the customer pay once more.
+    asked_for = owed if held is not Reason.PAYS_BY_COLLECTION_ORDER else 0
     return notice(
         head,
         customer,
@@ -115,9 +130,14 @@ def _notice(
         bill=bill,
         arrears=arrears,
         shut_off_warning=len(arrears) >= SHUT_OFF_PERIODS,
-        pay_by=_pay_by(about, policy) if owed else None,
-        qr_payload=_transfer_code(work, policy, owed),
+        pay_by=_pay_by(about, policy) if asked_for else None,
+        qr_payload=_transfer_code(work, policy, asked_for),
     )
+
+
+def _hold(work: StopWork, record: ReadingTaken) -> Reason | None:
+    """Why no cash is taken: as recorded with the reading, or as the stop stands."""
+    return Reason(record.hold) if record.hold is not None and record.hold in Reason.__members__ else work.hold()
 
 
 def _receipt(
@@ -185,7 +205,7 @@ def _reading(work: StopWork, about: Sealed) -> PaperReading:
         index=taken.index if taken is not None else None,
         date=local_date(about.header.at_ms),
         consumption_m3=taken.use_m3 if taken is not None else None,
-        code_words=READING_CODES[record.code].vi,
+        code_words=READING_CODES[record.code].vi if record.code != USUAL_READING else "",
         removed_index=taken.removed_index if taken is not None else None,
         installed_index=taken.installed_index if taken is not None else None,
     )

@@ -36,6 +36,7 @@ from device.core.events import PACKAGES
 from device.core.memory import Identity, Memory
 from device.core.outbox import Outbox
 from device.core.papers import paper_for
+from device.core.printer_words import RESTART, SEEN_BY_COLLECTOR
 from device.core.stops import UNKNOWN_DAYS, StopWork
 from device.core.work import Work
 from protocol import codec
@@ -114,7 +115,7 @@ class CollectorSession:
         effects: list[Effect] = []
         for job, state in list(self.work.papers.items()):
             if state is PaperState.STARTED:
-                effects += self._print_ended(job, PrintResult(outcome=PrintOutcome.UNKNOWN, reason="restart"), now)
+                effects += self._print_ended(job, PrintResult(outcome=PrintOutcome.UNKNOWN, reason=RESTART), now)
         return tuple(effects)
 
     def handle(self, given: Input, now: Instant) -> tuple[Effect, ...]:
@@ -129,6 +130,8 @@ class CollectorSession:
                 return self._open_stop(given)
             case c.PrintPaper():
                 return self._print_paper(given)
+            case c.ConfirmPaper():
+                return self._confirm_paper(given, now)
             case c.SendNow():
                 self.outbox.hurry()
                 return (Answer(outcome=Done()),)
@@ -414,48 +417,54 @@ class CollectorSession:
         return self._done(self._make(record, self.work.shift.package, command.intent, now))
 
     def _print_paper(self, command: c.PrintPaper) -> tuple[Effect, ...]:
-        about = self._paper_subject(command)
+        about = self.work.subject(command.kind, command.customer, command.receipt_no)
         if isinstance(about, Reason):
             return _no(about)
-        waiting = next((job for job in self.work.papers if (job.about, job.kind) == (about, command.kind)), None)
+        if command.kind is PaperKind.RECEIPT and command.customer not in self.work.stops:
+            return _no(Reason.CUSTOMER_NOT_ON_ROUTE)
+        paper = about.digest, command.kind
+        done = Answer(outcome=Done(sealed=about))
+        waiting = self.work.job_of(paper)
         if waiting is not None:
             if self.work.papers[waiting] is PaperState.STARTED:
                 return _no(Reason.PRINT_UNDER_WAY)
-            return (self._start(waiting), Answer(outcome=Done(sealed=self.work.by_digest.get(about))))
-        print_no = self.work.prints.get((about, command.kind), 0) + 1
+            return (self._start(waiting), done)
+        print_no = self.work.prints.get(paper, 0) + 1
         if print_no > PRINTS_MAX:
             return _no(Reason.PRINTED_TOO_OFTEN)
         job = PaperJob(
             kind=command.kind,
-            about=about,
+            about=about.digest,
             print_no=print_no,
             customer=command.customer or None,
         )
         self.work.papers[job] = PaperState.WAITING
-        return (QueuePaper(job=job), self._start(job), Answer(outcome=Done(sealed=self.work.by_digest.get(about))))
+        return (QueuePaper(job=job), self._start(job), done)
 
-    def _paper_subject(self, command: c.PrintPaper) -> bytes | Reason:
-        """Digest of the record that the wanted paper shows, or why there is none."""
-        match command.kind:
-            case PaperKind.RECEIPT:
-                one = self.work.collection(command.receipt_no or 0)
-                if one is None or one.record.customer != command.customer:
-                    return Reason.PAPER_NOT_FOUND
-                if command.customer not in self.work.stops:
-                    return Reason.CUSTOMER_NOT_ON_ROUTE
-                return Reason.ALREADY_VOIDED if one.voided else one.sealed.digest
-            case PaperKind.DAY_SLIP:
-                closed = [one for one in self.work.records if isinstance(one.record, ShiftClosed)]
-                return closed[-1].digest if closed else Reason.NOTHING_TO_PRINT
-            case PaperKind.BILL_NOTICE | PaperKind.NOTICE:
-                work = self.work.stops.get(command.customer)
-                if work is None:
-                    return Reason.CUSTOMER_NOT_ON_ROUTE
-                if work.taken is not None:
-                    return work.taken.digest
-                if command.kind is PaperKind.NOTICE and work.skipped is not None:
-                    return work.skipped.digest
-                return Reason.NOTHING_TO_PRINT
+    def _confirm_paper(self, command: c.ConfirmPaper, now: Instant) -> tuple[Effect, ...]:
+        """Record that the collector saw the paper whose latest print nobody was sure of.
+
+        It is signed by who works now: that person looked, also where somebody else took the money.
+        """
+        about = self.work.subject(command.kind, command.customer, command.receipt_no)
+        if isinstance(about, Reason):
+            return _no(about)
+        paper = about.digest, command.kind
+        job = self.work.job_of(paper)
+        if job is not None and self.work.papers[job] is PaperState.STARTED:
+            return _no(Reason.PRINT_UNDER_WAY)
+        doubt = self.work.doubts.get(paper)
+        if doubt is None:
+            certain = paper in self.work.prints
+            return (Answer(outcome=Done(again=True)),) if certain else _no(Reason.PAPER_NOT_FOUND)
+        record = replace(doubt, outcome=PrintOutcome.PRINTED, reason=SEEN_BY_COLLECTOR)
+        evidence = about.header.evidence
+        assert evidence is not None
+        sealed = self._make(record, evidence.package, None, now)
+        if job is not None:
+            del self.work.papers[job]
+        dropped = () if job is None else (job,)
+        return (Append(sealed=sealed, dropped=dropped), Answer(outcome=Done(sealed=sealed)))
 
     # Events.
 

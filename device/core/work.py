@@ -12,6 +12,7 @@ from protocol.chain import EMPTY, NO_DIGEST, digest
 from protocol.envelope import Purpose, VerifyKey, open_sealed
 from protocol.package import Policy, RoutePackage, open_package, open_policy
 from protocol.progress import Progress
+from protocol.reasons import Reason
 from protocol.records import (
     CashCollected,
     CashCounted,
@@ -28,9 +29,14 @@ from protocol.rules import BY_BANK, BY_TREASURY
 from protocol.sealed import Sealed, parse
 from protocol.wire import StopChange
 
+Paper = tuple[bytes, PaperKind]  # Digest of the record that is shown, and which of its papers.
+
 
 class Work:
-    """All state of one handheld but the outbox. `shift`: the last one opened, open or not."""
+    """All state of one handheld but the outbox. `shift`: the last one opened, open or not.
+
+    `prints`: how often each paper is out or may be.
+    """
 
     def __init__(self, memory: Memory, hub_key: VerifyKey, public_key: bytes) -> None:
         self.policy: Policy | None = None
@@ -46,7 +52,9 @@ class Work:
         self.by_digest: dict[bytes, Sealed] = {}
         self.by_intent: dict[bytes, Sealed] = {}
         self.days: dict[tuple[str, str], ShiftWork] = {}
-        self.prints: dict[tuple[bytes, PaperKind], int] = {}
+        self.prints: dict[Paper, int] = {}
+        self._ends: dict[Paper, PaperPrinted] = {}
+        self._unknown: dict[Paper, PaperPrinted] = {}
         self._collections: dict[bytes, Collection] = {}
         self._told: dict[str, StopChange] = {}
         self._restore(memory, hub_key, public_key)
@@ -71,6 +79,57 @@ class Work:
     def collection(self, receipt_no: int) -> Collection | None:
         """A collection by its receipt number."""
         return next((one for one in self._collections.values() if one.record.receipt_no == receipt_no), None)
+
+    # Papers.
+
+    @property
+    def doubts(self) -> dict[Paper, PaperPrinted]:
+        """Papers of which nobody can say whether they came out, with the record that left them so.
+
+        A paper that did not come out later settles nothing about the one before; one that did, or the collector's
+        answer, does. Of a voided collection, a reading taken anew or an earlier day nobody asks any more.
+        """
+        return {paper: end for paper, end in self._unknown.items() if self._is_wanted(paper, end.customer or "")}
+
+    def why_not(self, job: PaperJob) -> str | None:
+        """Why a waiting job did not print when it was last tried; None when it was not, or no reason was given."""
+        end = self._ends.get((job.about, job.kind))
+        return end.reason if end is not None and end.print_no == job.print_no else None
+
+    def job_of(self, paper: Paper) -> PaperJob | None:
+        """The job of a paper that has not come out yet."""
+        return next((job for job in self.papers if (job.about, job.kind) == paper), None)
+
+    def subject(self, kind: PaperKind, customer: str, receipt_no: int | None) -> Sealed | Reason:
+        """The record that a paper shows, or why there is none."""
+        match kind:
+            case PaperKind.RECEIPT:
+                one = self.collection(receipt_no or 0)
+                if one is None or one.record.customer != customer:
+                    return Reason.PAPER_NOT_FOUND
+                return Reason.ALREADY_VOIDED if one.voided else one.sealed
+            case PaperKind.DAY_SLIP:
+                closed = (one for one in reversed(self.records) if isinstance(one.record, ShiftClosed))
+                return next(closed, Reason.NOTHING_TO_PRINT)
+            case PaperKind.BILL_NOTICE | PaperKind.NOTICE:
+                work = self.stops.get(customer)
+                if work is None:
+                    return Reason.CUSTOMER_NOT_ON_ROUTE
+                if work.taken is not None:
+                    return work.taken
+                if kind is PaperKind.NOTICE and work.skipped is not None:
+                    return work.skipped
+                return Reason.NOTHING_TO_PRINT
+
+    def _is_wanted(self, paper: Paper, customer: str) -> bool:
+        """Whether a paper can still be asked for. A receipt also when its customer has left the route."""
+        about, kind = paper
+        if kind is PaperKind.RECEIPT:
+            return not self._collections[about].voided
+        shown = self.subject(kind, customer, None)
+        return isinstance(shown, Sealed) and shown.digest == about
+
+    # Records.
 
     def learn(self, sealed: Sealed) -> None:
         """Take a record of our own into the state. The only way in."""
@@ -114,16 +173,28 @@ class Work:
                 self._collections[record.collection].voided = True
                 self._day(sealed).voided.append(self._collections[record.collection].record)
             case PaperPrinted():
-                if record.outcome is not PrintOutcome.NOT_PRINTED:
-                    self.prints[record.about, record.paper] = record.print_no
-                if self.shift is not None:
-                    self.shift.paper(record.print_no, record.outcome)
+                self._learn_print(record)
             case CashCounted():
                 self._day(sealed).counted = record.notes
             case ShiftClosed():
                 self._day(sealed).is_open = False
             case _:
                 raise AssertionError(f"{type(record).__name__} is not a handheld's record")
+
+    def _learn_print(self, record: PaperPrinted) -> None:
+        paper = record.about, record.paper
+        self._ends[paper] = record
+        match record.outcome:
+            case PrintOutcome.NOT_PRINTED:
+                return
+            case PrintOutcome.UNKNOWN:
+                self._unknown[paper] = record
+            case PrintOutcome.PRINTED:
+                self._unknown.pop(paper, None)
+        if record.print_no > self.prints.get(paper, 0):  # Else an answer: that paper has been counted.
+            self.prints[paper] = record.print_no
+            if self.shift is not None:
+                self.shift.paper(record.print_no)
 
     def _day(self, sealed: Sealed) -> ShiftWork:
         assert self.shift is not None, f"record {sealed.header.seq} was made without a shift"
@@ -169,7 +240,7 @@ class Work:
                 work.hear(change)
         records, self.records, self.tip = self.records, [], EMPTY
         self.shift = None
-        for index in (self.days, self._collections, self.prints):
+        for index in (self.days, self._collections, self.prints, self._ends, self._unknown):
             index.clear()
         for sealed in records:
             assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"

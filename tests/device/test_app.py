@@ -19,7 +19,7 @@ from device.core.commands import Collect, DownloadRoute, OpenShift, OpenStop, Pr
 from device.core.effects import Answer, Done, FetchPackages, PaperJob, PaperState, PrintResult
 from device.core.events import Event, PackagesArrived, Tick, UploadLost
 from device.core.session import CollectorSession
-from device.printing import PRINTED, PaperPress, Printer, TextFolder
+from device.printing import PRINTED, Files, PaperPress, Printer, Starting, TextFolder
 from device.store import DeviceStore, StoreError
 from device.uplink import NetworkEffect, Uplink
 from protocol.document import Document
@@ -224,10 +224,11 @@ async def test_nothing_is_decided_before_the_last_decision_is_on_disk(
         assert all(done(answer).sealed for answer in await asyncio.gather(*readings))
 
 
-class OddPrinter:
+class OddPrinter(Files):
     """Breaks the contract of printers."""
 
-    async def print(self, job: PaperJob, document: Document) -> PrintResult:
+    async def print(self, job: PaperJob, document: Document, starting: Starting) -> PrintResult:
+        await starting()
         raise ZeroDivisionError
 
 
@@ -307,13 +308,14 @@ while status == -9:
 """
 
 
-class Scribe:
+class Scribe(Files):
     """A printer that notes at once what it was given."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    async def print(self, job: PaperJob, document: Document) -> PrintResult:
+    async def print(self, job: PaperJob, document: Document, starting: Starting) -> PrintResult:
+        await starting()
         with self.path.open("a") as paper:
             paper.write(f"{job.about.hex()} {job.print_no}\n")
         return PRINTED

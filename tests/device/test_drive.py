@@ -15,11 +15,15 @@ import pytest
 from aiohttp import ClientSession
 
 from device.__main__ import UsageError, _port
+from device.core.effects import PaperJob, PrintResult
+from device.core.printer_words import PRINTER_WORDS
 from device.drive import COMMANDS, READERS, Drive, command_of
-from device.printing import TextFolder
+from device.printing import Files, Printer, Starting, TextFolder
 from device.store import DeviceStore
 from protocol.chain import digest
+from protocol.document import Document
 from protocol.package import OpenBill
+from protocol.records import PrintOutcome
 from tests.device.branch import CODE, COLLECTOR, IMEI, PERIOD, SmallHub, download, stop
 from tests.device.test_app import app_with
 
@@ -61,8 +65,10 @@ class Caller:
 
 
 @asynccontextmanager
-async def caller_of(store: DeviceStore, folder: Path, hub: SmallHub) -> AsyncIterator[Caller]:
-    async with app_with(store, TextFolder(folder), hub=hub) as app, ClientSession() as session:
+async def caller_of(
+    store: DeviceStore, folder: Path, hub: SmallHub, printer: Printer | None = None
+) -> AsyncIterator[Caller]:
+    async with app_with(store, printer or TextFolder(folder), hub=hub) as app, ClientSession() as session:
         drive = Drive(app)
         port = await drive.listen(0)
         try:
@@ -110,6 +116,96 @@ async def test_a_stop_is_worked_through_the_door(tmp_path: Path, store: DeviceSt
 
 def hub_digest(hub: SmallHub) -> str:
     return digest(hub.records[-1]).hex()
+
+
+class Moody(Files):
+    """A printer whose papers end as they are told to, and come out well when nobody has told it anything."""
+
+    def __init__(self) -> None:
+        self.moods: list[PrintResult] = []
+
+    async def print(self, job: PaperJob, document: Document, starting: Starting) -> PrintResult:
+        result = self.moods.pop(0) if self.moods else PrintResult(outcome=PrintOutcome.PRINTED)
+        if result.outcome is not PrintOutcome.NOT_PRINTED:
+            await starting()
+        return result
+
+
+async def papers_of(caller: Caller) -> tuple[list[Json], list[Json]]:
+    """Papers that wait, and papers in doubt."""
+    assert await caller.get("/quiet") == {"quiet": True}
+    state = await caller.get("/state")
+    assert state["papers"] == {"waiting": len(state["waiting_papers"]), "started": 0}
+    return state["waiting_papers"], state["doubtful_papers"]
+
+
+def receipt_1(print_no: int, state: str, reason: str | None) -> Json:
+    """The first receipt as the state shows it."""
+    return {
+        "kind": "RECEIPT",
+        "customer": "C00001",
+        "receipt_no": 1,
+        "print_no": print_no,
+        "state": state,
+        "reason": reason,
+        "words": None if reason is None else PRINTER_WORDS[reason][0],
+    }
+
+
+RECEIPT_1 = {"kind": "RECEIPT", "customer": "C00001", "receipt_no": 1}
+OUT_OF_PAPER = PrintResult(outcome=PrintOutcome.NOT_PRINTED, reason="paper-out")
+LOST = PrintResult(outcome=PrintOutcome.UNKNOWN, reason="lost")
+
+
+async def test_a_paper_waits_then_is_in_doubt_then_is_seen_and_a_restart_knows_each(
+    tmp_path: Path, store: DeviceStore, hub: SmallHub
+) -> None:
+    printer = Moody()
+    async with caller_of(store, tmp_path, hub, printer) as caller:
+        await caller.open_a_day()
+        printer.moods += [OUT_OF_PAPER]
+        await caller.command("TakeReading", intent=intent(2), customer="C00001", code="normal", index=121)
+        due_vnd = (await caller.get("/stops/C00001"))["due_vnd"]["ALL"]
+        assert (await caller.command("Collect", intent=intent(3), customer="C00001", amount_vnd=due_vnd))["done"]
+        assert await papers_of(caller) == ([receipt_1(1, "waiting", "paper-out")], [])
+    async with caller_of(store, tmp_path, hub, printer) as caller:
+        assert await papers_of(caller) == ([receipt_1(1, "waiting", "paper-out")], [])
+        printer.moods += [LOST]
+        assert (await caller.command("PrintPaper", **RECEIPT_1))["done"]
+        assert await papers_of(caller) == ([], [receipt_1(1, "doubtful", "lost")])
+    async with caller_of(store, tmp_path, hub, printer) as caller:
+        printer.moods += [OUT_OF_PAPER]
+        assert (await caller.command("PrintPaper", **RECEIPT_1))["done"]
+        both = [receipt_1(2, "waiting", "paper-out")], [receipt_1(1, "doubtful", "lost")]
+        assert await papers_of(caller) == both
+        seen = await caller.command("ConfirmPaper", **RECEIPT_1)
+        assert (seen["done"], seen["again"], seen["record"]["kind"]) == (True, False, "PaperPrinted")
+        assert await papers_of(caller) == ([], [])
+        again = await caller.command("ConfirmPaper", **RECEIPT_1)
+        assert (again["done"], again["again"], again["seq"]) == (True, True, None)
+    async with caller_of(store, tmp_path, hub, printer) as caller:
+        assert await papers_of(caller) == ([], [])
+        assert len(hub.records) == seen["seq"]
+
+
+async def test_papers_are_listed_in_the_order_of_the_work_and_a_slip_is_nobody_s(
+    tmp_path: Path, store: DeviceStore, hub: SmallHub
+) -> None:
+    printer = Moody()
+    async with caller_of(store, tmp_path, hub, printer) as caller:
+        await caller.open_a_day()
+        for number in (2, 1):
+            reading = {"customer": f"C{number:05d}", "code": "normal", "index": 121}
+            assert (await caller.command("TakeReading", intent=intent(number + 1), **reading))["done"]
+        assert (await caller.command("CloseShift", intent=intent(4)))["done"]
+        for outcome in (OUT_OF_PAPER, LOST):
+            for kind, customer in (("DAY_SLIP", None), ("NOTICE", "C00001"), ("NOTICE", "C00002")):
+                printer.moods += [outcome]
+                assert (await caller.command("PrintPaper", kind=kind, customer=customer))["done"]
+                assert await caller.get("/quiet") == {"quiet": True}
+            (listed,) = [papers for papers in await papers_of(caller) if papers]
+            assert [paper["customer"] for paper in listed] == ["C00002", "C00001", None]
+            assert {paper["receipt_no"] for paper in listed} == {None}
 
 
 async def test_a_refusal_says_why_in_words(tmp_path: Path, store: DeviceStore, hub: SmallHub) -> None:

@@ -214,6 +214,36 @@ def test_notice_of_a_visit_without_a_reading_says_why(walking: Handset) -> None:
     assert "Nhà đóng cửa" in " ".join(as_text(document, COLUMNS).split())
 
 
+@pytest.mark.parametrize("kind", [PaperKind.BILL_NOTICE, PaperKind.NOTICE])
+def test_no_paper_asks_for_an_amount_that_is_in_doubt(walking: Handset, kind: PaperKind) -> None:
+    walking.read(1, 104, confirmed=True)
+    assert walking.session.work.stops["C00001"].hold() is Reason.CONSUMPTION_DROP
+    document = printed(walking, PrintPaper(kind=kind, customer="C00001"))
+    assert not asks_for_transfer(document)
+    text = " ".join(as_text(document, COLUMNS).split())
+    assert "công ty sẽ kiểm tra lại" in text
+    assert "Cộng kỳ" not in text
+
+
+@pytest.mark.parametrize("kind", [PaperKind.BILL_NOTICE, PaperKind.NOTICE])
+def test_a_customer_whom_the_treasury_pays_for_is_shown_the_amount_and_no_way_to_pay_it_twice(kind: PaperKind) -> None:
+    handset = Handset(stops=(replace(stop(1), payment_method="NT"),))
+    handset.open_shift()
+    handset.read(1)
+    document = printed(handset, PrintPaper(kind=kind, customer="C00001"))
+    assert not asks_for_transfer(document)
+    text = " ".join(as_text(document, COLUMNS).split())
+    assert "kho bạc" in text
+    assert "Cộng kỳ" in text
+    assert "Hạn thanh toán" not in text
+
+
+def test_a_usual_reading_needs_no_note(walking: Handset) -> None:
+    walking.read(1)
+    document = printed(walking, PrintPaper(kind=PaperKind.BILL_NOTICE, customer="C00001"))
+    assert "Ghi chú" not in as_text(document, COLUMNS)
+
+
 def test_paper_names_the_collector_as_the_policy_does() -> None:
     card = CollectorCard(code=COLLECTOR, name="Nguyễn Thị Thu", phone="0950 000 007")
     known = seal_policy(replace(policy(), collectors=(card,)), HUB_KEY)

@@ -97,6 +97,12 @@ def test_picture_wider_than_the_head_is_clipped_and_noted() -> None:
     assert printed.head.events == ["picture of 24 dots"]
 
 
+def test_picture_that_only_its_double_width_makes_too_wide_is_clipped() -> None:
+    printed = Printed(picture(b"\xa1\xff", 2, mode=1), dots=16)
+    assert printed.rows == ["##..##........##"]
+    assert printed.head.events == ["picture of 32 dots"]
+
+
 def test_row_is_on_the_paper_as_soon_as_its_last_byte_came() -> None:
     printed = Printed(picture(b"\xff" * 6, 2)[:-6], dots=16)
     heights = []
@@ -104,6 +110,20 @@ def test_row_is_on_the_paper_as_soon_as_its_last_byte_came() -> None:
         printed.head.execute(b"\xff")
         heights.append(printed.head.strip.rows)
     assert heights == [0, 1, 1, 2, 2, 3]
+
+
+def test_head_says_how_many_bytes_complete_the_row_and_none_outside_of_a_picture() -> None:
+    printed = Printed(dots=16)
+    rests = []
+    for byte in b"a\n" + picture(b"\xff" * 6, 3) + b"\x1b@":
+        rests.append(printed.head.row_rest_bytes)
+        printed.head.execute(bytes((byte,)))
+    assert rests == [0] * 10 + [3, 2, 1, 3, 2, 1] + [0] * 2
+
+
+@pytest.mark.parametrize("size", [b"\x00\x00\x05\x00", b"\x05\x00\x00\x00"])
+def test_picture_without_width_or_height_swallows_nothing(size: bytes) -> None:
+    assert Printed(b"\x1dv0\x00" + size + b"ok\n").head.text == ["ok"]
 
 
 def test_broken_picture_swallows_the_next_paper_until_nuls_complete_it() -> None:
@@ -358,21 +378,27 @@ def test_clone_without_long_commands_sets_them_as_letters() -> None:
 PIECES = st.one_of(
     st.binary(max_size=12),
     st.sampled_from([b"\x1b", b"\x1d", b"\x1c", b"\x10", b"\x1b@", b"\x1d(", b"\x1dV", b"\x1bt\x1f", b"\x1bJ\x05"]),
-    st.builds(picture, st.binary(min_size=4, max_size=12).map(lambda data: data[: len(data) // 2 * 2]), st.just(2)),
+    st.builds(
+        lambda rows, width_bytes, mode: picture(rows[: len(rows) // width_bytes * width_bytes], width_bytes, mode),
+        st.binary(min_size=4, max_size=24),
+        st.sampled_from([1, 2, 6, 8]),
+        st.integers(0, 3),
+    ),
 )
 STREAMS = st.lists(PIECES, max_size=12).map(b"".join)
 
 
 @given(STREAMS, st.lists(st.integers(0, 150), max_size=6))
 def test_no_stream_breaks_the_head_and_splits_do_not_matter(stream: bytes, cuts: list[int]) -> None:
-    whole, split = Printed(stream, dots=48), Printed(dots=48)
-    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    for begin, end in pairwise(edges):
-        split.head.execute(stream[begin:end])
-    assert split.rows == whole.rows
-    assert split.requests == whole.requests
-    assert (split.head.text, split.head.events) == (whole.head.text, whole.head.events)
-    assert split.papers == whole.papers
+    whole = Printed(stream, dots=48)
+    for edges in ([0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)], range(len(stream) + 1)):
+        split = Printed(dots=48)
+        for begin, end in pairwise(edges):
+            split.head.execute(stream[begin:end])
+        assert split.rows == whole.rows
+        assert split.requests == whole.requests
+        assert (split.head.text, split.head.events) == (whole.head.text, whole.head.events)
+        assert split.papers == whole.papers
 
 
 @given(STREAMS)

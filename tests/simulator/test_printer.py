@@ -35,6 +35,7 @@ class Printer:
         self,
         faults: str = "",
         *,
+        dots: int = 384,
         buffer_bytes: int = 4096,
         drain_bytes_per_s: float = math.inf,
         rows_per_s: float = math.inf,
@@ -43,6 +44,7 @@ class Printer:
         asb: bool = True,
     ) -> None:
         self.model = PrinterModel(
+            dots=dots,
             buffer_bytes=buffer_bytes,
             drain_bytes_per_s=drain_bytes_per_s,
             rows_per_s=rows_per_s,
@@ -289,6 +291,17 @@ async def test_bytes_are_executed_at_the_speed_of_the_interpreter() -> None:
 
 
 @in_virtual_time
+async def test_row_of_a_picture_is_executed_no_faster_than_other_bytes() -> None:
+    printer = Printer(drain_bytes_per_s=1_000)
+    printer.model.receive(b"\x1dv0\x00\x30\x00\x01\x00" + b"\xff" * 48)
+    rooms: list[int] = []
+    for _ in range(4):
+        await asyncio.sleep(0.01)
+        rooms.append(printer.model.room - (4096 - 56))
+    assert rooms == pytest.approx([10, 20, 30, 40], abs=3)
+
+
+@in_virtual_time
 async def test_long_paper_takes_the_time_of_a_mobile_printer() -> None:
     printer = PrinterModel(buffer_bytes=65_536)
     begin_s = now_s()
@@ -324,6 +337,107 @@ def test_splits_and_small_buffers_change_nothing(cuts: list[int], buffer_bytes: 
         return printer.ink, printer.heard()
 
     assert asyncio.run(run()) == (JOB_PICTURE, DONE)
+
+
+# Bytes in bulk and one by one. A moment at every byte, in which nothing happens, makes the printer look at each alone.
+
+BANDS = st.builds(
+    lambda mode, width_bytes, data: bytes((0x1D, 0x76, 0x30, mode, width_bytes, 0, len(data) // width_bytes, 0)) + data,
+    st.integers(0, 3),
+    st.sampled_from([1, 6, 8]),
+    st.lists(
+        st.sampled_from([b"\x10\x04\x01", b"\x10\x14\x08", b"\x1dr\x01", b"\x55\x10\xff", b"\0" * 40]), max_size=12
+    ).map(b"".join),
+)
+COMMANDS = st.sampled_from(
+    [
+        b"\x1b@",
+        b"\x1da\x0e",
+        b"\x1dr\x01",
+        b"\x1dIC",
+        b"\x1d(H\x06\x00001234",
+        b"\x1bJ\x20",
+        b"\x1dV\x00",
+        b"ab\n",
+        QUESTIONS,
+    ]
+)
+STREAMS = st.lists(BANDS | COMMANDS | st.binary(max_size=12), min_size=1, max_size=12).map(b"".join)
+# Places where the stream reaches; late-fence takes them as milliseconds.
+ARMED = st.lists(
+    st.builds(
+        lambda name, place: name + {"": "", "ms": f"@{place}ms"}.get(FAULTS[name].unit, f"@{place}"),
+        st.sampled_from(sorted(FAULTS)),
+        st.integers(0, 250),
+    ),
+    max_size=3,
+).map(",".join)
+SPEEDS = st.sampled_from([(math.inf, math.inf), (math.inf, 400.0), (7_777.7, math.inf), (20_000.0, 333.3)])
+
+
+def outcome(stream: bytes, cuts: list[int], faults: str, printer: Printer, *, one_by_one: bool) -> tuple[object, ...]:
+    """All that can be seen of a printer that a stream was pushed into, and that somebody then put right."""
+    model = printer.model
+
+    async def run() -> None:
+        for place in range(1, len(stream) + 1) if one_by_one else ():
+            model.after_received(place, lambda: None)
+            model.after_executed(place, lambda: None)
+        arm(model, faults)
+        for begin, end in pairwise([0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]):
+            model.force(stream[begin:end])
+            await asyncio.sleep(0.01)
+        for condition in sorted(model.conditions):
+            model.change(condition, on=False)
+        await model.idle()
+
+    in_virtual_time(run)()
+    return (
+        (printer.ink, [paper.size for paper in model.papers], model.text, model.events),
+        (bytes(printer.said), printer.times_s, model.requests),
+        (model.received, model.lost, model.room, model.powered, sorted(model.conditions)),
+    )
+
+
+@given(STREAMS, st.lists(st.integers(0, 400), max_size=4), ARMED, st.integers(1, 600), SPEEDS)
+def test_bytes_in_bulk_and_one_by_one_are_the_same_to_everybody(
+    stream: bytes, cuts: list[int], faults: str, buffer_bytes: int, speeds: tuple[float, float]
+) -> None:
+    bulk, single = (
+        outcome(
+            stream,
+            cuts,
+            faults,
+            Printer(dots=48, buffer_bytes=buffer_bytes, drain_bytes_per_s=speeds[0], rows_per_s=speeds[1]),
+            one_by_one=one_by_one,
+        )
+        for one_by_one in (False, True)
+    )
+    assert bulk == single
+
+
+async def test_question_is_heard_wherever_two_deliveries_meet() -> None:
+    for cut in range(len(QUESTIONS) + 1):
+        printer = Printer("paper-out")
+        printer.model.force(b"ab" + QUESTIONS[:cut])
+        assert await printer.told(QUESTIONS[cut:] + b"cd") == bytes.fromhex("1a 32 12 72")
+
+
+@in_virtual_time
+async def test_who_hears_a_fence_can_stop_the_printer_before_the_row_behind_it_is_printed() -> None:
+    fence, header = b"\x1d(H\x06\x0000job1", b"\x1dv0\x00\x30\x00\x01\x00"
+    printer = Printer(f"cover-open@{len(fence + header)}", marks=False)
+    assert await printer.told(fence + header + b"\xff" * 48) == b""
+    await asyncio.sleep(1)  # Meanwhile the answer has become due, which such a printer holds back for a moment.
+
+    def hear(data: bytes) -> None:
+        printer.hear(data)
+        printer.model.paper_out = True
+
+    printer.model.attach(hear)
+    printer.model.cover_open = False
+    await asyncio.sleep(1)
+    assert (printer.heard(), printer.ink) == (DONE, b"")
 
 
 # Overrun.
