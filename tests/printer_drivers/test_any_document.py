@@ -20,7 +20,7 @@ from printer_drivers.profiles import PROFILES, Profile, Scheme, TextPages
 from printer_drivers.raster import render
 from printer_drivers.session import PrintEnd, PrinterSession
 from printer_drivers.transports.memory import MemoryLink
-from protocol.document import Columns, Document, Feed, Item, Line, QrCode, Rule, Style, Text, layout
+from protocol.document import Align, Columns, Document, Feed, Item, Line, QrCode, Rule, Style, Text, layout
 from simulator.print_head import Page
 from simulator.printer import PrinterModel
 from tests.printer_drivers.test_raster import ITEMS, SMALL
@@ -49,38 +49,50 @@ async def is_drawn(document: Document, profile: Profile) -> None:
 
 
 VIETNAMESE = frozenset(letter for letter in SMALL + SMALL.upper() if not letter.isascii())
-WORDS = st.text(st.sampled_from(sorted({*VIETNAMESE, *SUBSTITUTES, *map(chr, range(0x20, 0x7F))})), max_size=60)
-TEXT_ITEMS = st.one_of(
-    st.builds(Text, WORDS, st.builds(Style, bold=st.booleans(), size=st.sampled_from([1, 2]))),
+LETTERS = sorted({*VIETNAMESE, *SUBSTITUTES, *map(chr, range(0x20, 0x7F))})
+WORDS = st.text(st.sampled_from(LETTERS), min_size=20, max_size=90)
+STYLES = st.builds(Style, bold=st.booleans(), size=st.sampled_from([1, 2]), align=st.sampled_from(list(Align)))
+SETTABLE: st.SearchStrategy[Item] = st.one_of(
+    st.builds(Text, WORDS, STYLES),
     st.builds(Columns, WORDS, WORDS, st.booleans(), st.sampled_from([1, 2])),
-    ITEMS,
+    st.just(Rule()),
+    st.builds(Feed, st.integers(min_value=0, max_value=3)),
+    st.builds(QrCode, st.just("Mã"), WORDS),
 )
 PRINTERS_WITH_PAGES = [(profile, pages) for profile in PROFILES.values() for pages in profile.pages]
 
 
 @settings(max_examples=100)
-@given(items=st.lists(TEXT_ITEMS, max_size=4), printer=st.sampled_from(PRINTERS_WITH_PAGES))
+@given(items=st.lists(SETTABLE, min_size=1, max_size=4), printer=st.sampled_from(PRINTERS_WITH_PAGES))
 def test_no_letter_is_lost_in_text_on_any_page_that_may_be_confirmed(
     items: list[Item], printer: tuple[Profile, TextPages]
 ) -> None:
     is_set(Document(tuple(items)), *printer)
 
 
+@settings(max_examples=40)
+@given(items=st.lists(ITEMS, min_size=1, max_size=4), printer=st.sampled_from(PRINTERS_WITH_PAGES))
+def test_text_of_any_letters_is_set_whole_or_refused_by_the_letter(
+    items: list[Item], printer: tuple[Profile, TextPages]
+) -> None:
+    document, (profile, pages) = Document(tuple(items)), printer
+    lacking = letters_on(document, profile.columns) - letters_of(pages.scheme) - SUBSTITUTES.keys()
+    if not lacking:
+        is_set(document, profile, pages)
+        return
+    with pytest.raises(EncodeError) as refusal:
+        encode(document, profile, Mode.TEXT, pages)
+    assert refusal.value.letter in lacking
+
+
 @in_virtual_time
 async def is_set(document: Document, profile: Profile, pages: TextPages) -> None:
-    letters = letters_of(pages.scheme)
-    refused = letters_on(document, profile.columns) - letters - SUBSTITUTES.keys()
-    if refused:
-        with pytest.raises(EncodeError) as refusal:
-            encode(document, profile, Mode.TEXT, pages)
-        assert refusal.value.letter in refused
-        return
-    paper = list(encode(document, profile, Mode.TEXT, pages))
     printer = PrinterModel(dots=profile.dots, drain_bytes_per_s=math.inf, pages=pages_of(pages))
     session = PrinterSession(MemoryLink(printer), profile, monotonic=now_s)
-    assert await session.print(paper) == PRINTED
-    lacking = str.maketrans({one: other for one, other in SUBSTITUTES.items() if one not in letters})
-    expected = [line.translate(lacking) for line in lines_of(document, profile.columns)]
+    assert await session.print(list(encode(document, profile, Mode.TEXT, pages))) == PRINTED
+    letters = letters_of(pages.scheme)
+    replaced = str.maketrans({one: other for one, other in SUBSTITUTES.items() if one not in letters})
+    expected = [line.translate(replaced) for line in lines_of(document, profile.columns)]
     assert [unicodedata.normalize("NFC", line) for line in printer.text] == expected
     assert printer.events == []
 

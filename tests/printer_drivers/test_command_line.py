@@ -18,7 +18,8 @@ from PIL import Image
 from printer_drivers.__main__ import LINK_REASONS, REASONS, TEXT_BYTES_MAX, main, serial_ports
 from printer_drivers.profiles import PROFILES, UNKNOWN
 from printer_drivers.raster import render
-from printer_drivers.tickets import PAGE_SAMPLES, test_ticket as ticket_for
+from printer_drivers.tickets import PAGE_SAMPLES
+from printer_drivers.tickets import test_ticket as ticket_for
 from protocol.document import Document, Feed, Text
 from simulator.bluez import FakeBluez
 from simulator.bluez_bus import ADDRESS_VARIABLE
@@ -184,7 +185,8 @@ async def test_the_page_ticket_follows_on_a_paper_of_its_own(run: Run) -> None:
     assert said.count("PRINTED") == 2
     assert "30 t và 31 T" in said
     assert len(printer.papers) == 2
-    for line in (f"30 t {PAGE_SAMPLES['t'].words}", f"31 T {PAGE_SAMPLES['T'].words}", f"52 C {PAGE_SAMPLES['C'].words}"):
+    for page, way in ((30, "t"), (31, "T"), (52, "C")):
+        line = f"{page} {way} {PAGE_SAMPLES[way].words}"
         assert printer.text.count(line) == 1
 
 
@@ -437,7 +439,12 @@ async def test_a_letter_that_cannot_be_folded_is_named_and_nothing_is_sent(run: 
 async def test_a_print_that_is_stopped_by_hand_says_to_look_at_the_paper() -> None:
     printer = fast()
     begun = asyncio.Event()
-    printer.after_executed(3000, lambda: (setattr(printer, "paper_out", True), begun.set())[0])
+
+    def roll_ends() -> None:
+        printer.paper_out = True
+        begun.set()
+
+    printer.after_executed(3000, roll_ends)
     async with on_the_line(printer) as url, asyncio.timeout(60):
         program = await process("test", f"{url}?model={P20}")
         await begun.wait()
@@ -464,7 +471,8 @@ async def test_scan_shows_printers_in_reach_with_the_address_to_use() -> None:
         code, said = await ended(await process("scan", "--seconds", "0.2", **{ADDRESS_VARIABLE: bluez.address}))
     assert code == 0
     first, second = re.findall(r"^  (.*)\n    ble://AA:BB:CC:DD:EE:0", said, re.MULTILINE)
-    assert re.fullmatch(r"MTP-II  AA:BB:CC:DD:EE:01  -\d+ dBm mạnh · strong  có vẻ là máy in · looks like a printer", first)
+    seems = "có vẻ là máy in · looks like a printer"
+    assert re.fullmatch(rf"MTP-II  AA:BB:CC:DD:EE:01  -\d+ dBm mạnh · strong  {seems}", first)
     assert re.fullmatch(r"GT01  AA:BB:CC:DD:EE:02  -\d+ dBm yếu · weak  -", second)
 
 

@@ -603,8 +603,9 @@ async def test_a_printer_that_is_switched_off_and_on_at_a_cable_leaves_its_paper
     """A cable does not notice, but what is sent meanwhile is lost."""
 
     async def story(here: Desk, fault: str) -> None:
+        (off,) = parse(fault)
         arm(here.printer, fault)
-        asyncio.get_running_loop().call_later(0.1, here.printer.power_on)
+        here.printer.after_executed(off.amount, partial(press_again, here.printer))
         end = await here.print()
         assert end.state is JobState.UNKNOWN
         assert end.reason in ("fence-missing", "marks-missing")
@@ -612,6 +613,11 @@ async def test_a_printer_that_is_switched_off_and_on_at_a_cable_leaves_its_paper
         assert here.times_printed(NEXT_PAPER) == 2
 
     await each(("power-off@12", "power-off@700", "power-off@1500"), story, ways=[by_cable])
+
+
+def press_again(printer: PrinterModel) -> None:
+    """Somebody's thumb, a moment later."""
+    asyncio.get_running_loop().call_later(0.1, printer.power_on)
 
 
 # In memory, where time costs nothing.

@@ -470,8 +470,7 @@ async def a_day_with(faults: list[tuple[str, int, bool]], abilities: Abilities) 
     printer = desk.printer
     evening: list[bool] = []  # What has not happened by then does not happen.
     for name, at_byte, mended in faults:
-        happen = trouble(printer, name)
-        printer.after_received(at_byte, lambda happen=happen: evening or happen())
+        printer.after_received(at_byte, unless(evening, trouble(printer, name)))
         if mended:
             printer.after_received(at_byte, lambda: soon(5, lambda: mend(printer)))
     numbers = [Document((Text(f"Biên nhận số {number}", Style(size=2)), Rule())) for number in range(4)]
@@ -488,6 +487,11 @@ async def a_day_with(faults: list[tuple[str, int, bool]], abilities: Abilities) 
         assert whole == 0 or end.state is not JobState.NOT_PRINTED, (faults, ends)
         assert whole <= 1
     assert came_out.endswith(ink(render(last, PROFILE.dots)))
+
+
+def unless(stopped: list[bool], happen: Callable[[], None]) -> Callable[[], None]:
+    """What happens as long as the list is empty."""
+    return lambda: None if stopped else happen()
 
 
 def trouble(printer: PrinterModel, name: str) -> Callable[[], None]:
