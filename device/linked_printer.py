@@ -19,6 +19,7 @@ from printer_drivers.escpos import EncodeError, Mode, Segment, encode
 from printer_drivers.job import JobState
 from printer_drivers.profiles import (
     GENERIC,
+    MUTE,
     Abilities,
     Fence,
     Profile,
@@ -30,7 +31,7 @@ from printer_drivers.profiles import (
 from printer_drivers.raster import FontMissingError, QrTooLargeError
 from printer_drivers.session import Patience, PrinterSession, Probe, ProbeError
 from printer_drivers.transports import LinkError, open_link
-from printer_drivers.transports.address import AddressError, PrinterAddress, parse
+from printer_drivers.transports.address import AddressError, PrinterAddress, Way, parse
 from protocol.document import Document
 from protocol.records import PrintOutcome
 
@@ -168,7 +169,7 @@ class LinkedPrinter:
             open_link(self._address, self.profile),
             self.profile,
             monotonic=time.monotonic,
-            abilities=self._known.abilities,
+            abilities=MUTE if self._address.scheme is Way.FILE else self._known.abilities,
             watch=self._watch,
             patience=patience,
         )

@@ -16,7 +16,7 @@ from PIL import Image
 
 from printer_drivers.escpos import EncodeError, Mode, Segment, encode
 from printer_drivers.job import JobState
-from printer_drivers.profiles import GENERIC, PROFILES, UNKNOWN, Fence, Profile, UnknownModelError, profile_for
+from printer_drivers.profiles import GENERIC, MUTE, PROFILES, UNKNOWN, Fence, Profile, UnknownModelError, profile_for
 from printer_drivers.raster import FontMissingError
 from printer_drivers.replies import PrinterState
 from printer_drivers.session import Patience, PrintEnd, PrinterSession, Probe, ProbeError
@@ -236,6 +236,7 @@ class Printer:
             self._link,
             self.profile,
             monotonic=time.monotonic,
+            abilities=MUTE if self._address.scheme is Way.FILE else None,
             watch=self._watch,
             patience=Patience(trouble_s=wait_s),
         )

@@ -121,6 +121,11 @@ class Abilities:
     identity: bool | None = None
 
 
+MUTE = Abilities(
+    realtime=False, fence=Fence.NONE, marks=False, auto_status=False, near_end=False, identity=False
+)  # What lies behind a link that brings no answers, such as a file.
+
+
 class BleService(NamedTuple):
     """A service that carries bytes: where they are written and where the printer speaks. Uuids as in BleSettings."""
 

@@ -55,6 +55,7 @@ _ROUNDS_MAX = 3  # One round can be spoiled by strays of what was sent before; n
 _QUIET_MIN_S = 0.05  # A surplus answer comes no later than twice the slowest of its round, and not at once.
 _INBOX_MAX = 256  # Replies nobody asked for; a printer that chatters must not fill the memory.
 _MARKS_PROBED = 3
+_BESIDES_BYTES = 64  # Set-up, fences and questions that stand in the buffer beside a paper's bands.
 _HEADER_BYTES_MAX = 16  # Longer than any command of ours before its data.
 # A printer that answers GS r on arrival may still hold as much as its buffer, at the slowest speed of a mobile printer.
 _ROWS_PER_S = 400
@@ -104,37 +105,38 @@ class ProbeError(Exception):
 
 
 class _Asked(NamedTuple):
-    """A fence under way, and how many bytes of the paper stand before it."""
+    """A fence under way, and how many bytes had been sent when it was."""
 
     fence: bytes
     at_bytes: int
 
 
 class _Pace:
-    """How far a paper is ahead of the printer. Half a buffer at most: profiles guess, and rounds of answers overlap."""
+    """How far a paper is ahead of the printer's answers: half a buffer at most, because profiles guess."""
 
     def __init__(self, buffer_bytes: int) -> None:
-        self.sent_bytes = 0
         self.outstanding: deque[_Asked] = deque()
         self.sent: list[bytes] = []
-        self._window_bytes = buffer_bytes // 4
         self._answered_bytes = 0
+        self._ahead_max_bytes = buffer_bytes // 2 - _BESIDES_BYTES
+        self._window_bytes = buffer_bytes // 4
 
-    @property
-    def wants_fence(self) -> bool:
-        """Whether the next fence is due, where only one may be under way."""
-        return not self.outstanding and self.sent_bytes - self._answered_bytes >= self._window_bytes
+    def wants_fence(self, sent_bytes: int) -> bool:
+        """Whether a fence is due, where only one may be under way."""
+        return not self.outstanding and sent_bytes - self._answered_bytes >= self._window_bytes
 
-    @property
-    def too_far(self) -> bool:
-        """Whether the oldest answer has to be waited for."""
-        return bool(self.outstanding) and self.sent_bytes - self.outstanding[0].at_bytes >= self._window_bytes
+    def too_far(self, sent_bytes: int, next_bytes: int) -> bool:
+        """Whether the oldest answer has to be waited for before the next bytes go."""
+        return bool(self.outstanding) and sent_bytes + next_bytes - self._answered_bytes > self._ahead_max_bytes
 
-    def ask(self, fence: bytes) -> None:
+    def asked(self, fence: bytes, sent_bytes: int) -> None:
         """A fence has been sent."""
-        self._answered_bytes = self.sent_bytes
-        self.outstanding.append(_Asked(fence, self.sent_bytes))
+        self.outstanding.append(_Asked(fence, sent_bytes))
         self.sent.append(fence)
+
+    def answered(self) -> None:
+        """The oldest fence has been answered."""
+        self._answered_bytes = self.outstanding.popleft().at_bytes
 
 
 class _GaveUpError(Exception):
@@ -183,6 +185,7 @@ class PrinterSession:
         self._open = False
         self._settled = False  # Nobody knows what an earlier run or another program left in the printer.
         self._fences = 0
+        self._sent_bytes = 0
         self._answered: set[bytes] = set()
         self._held = False  # The link did not let the last question through.
         self._printing = False  # Then a person has time to help; before, the paper simply waits.
@@ -255,12 +258,15 @@ class PrinterSession:
         self._settled = False
         self._answered.clear()
         pace = _Pace(self.profile.buffer_bytes)
+        self._sent_bytes = 0
         for segment in paper:
+            if self.abilities.fence is not Fence.NONE:
+                await self._keep_pace(pace, len(segment.data))
             await self._send(segment.data)
             if segment.kind is Kind.SETUP:
                 await self._send(auto_status(on=self._wants_automatic))  # Set-up ends it on some printers.
-            elif self.abilities.fence is not Fence.NONE:
-                await self._keep_pace(pace, len(segment.data))
+            elif self.abilities.marks:
+                pace.asked(await self._send_fence(), self._sent_bytes)
         if self.abilities.fence is Fence.NONE:
             await self._rest_of(paper)
             raise _GaveUpError("no-fence")
@@ -278,16 +284,15 @@ class PrinterSession:
             await self._rest_of(paper)
         job.happened(Happening.ANSWERED)
 
-    async def _keep_pace(self, pace: "_Pace", sent_bytes: int) -> None:
+    async def _keep_pace(self, pace: "_Pace", next_bytes: int) -> None:
         """Never be further ahead of the printer's answers than its buffer can hold: no link is trusted to hold back."""
-        pace.sent_bytes += sent_bytes
-        if self.abilities.marks or pace.wants_fence:
-            pace.ask(await self._send_fence())
         while pace.outstanding and pace.outstanding[0].fence in self._answered:
-            pace.outstanding.popleft()
-        while pace.too_far:
+            pace.answered()
+        if not self.abilities.marks and pace.wants_fence(self._sent_bytes):
+            pace.asked(await self._send_fence(), self._sent_bytes)
+        while pace.too_far(self._sent_bytes, next_bytes):
             await self._answer(pace.outstanding[0].fence)
-            pace.outstanding.popleft()
+            pace.answered()
 
     async def _rest_of(self, paper: Sequence[Segment]) -> None:
         """Some printers answer on arrival: let what their buffer can hold come out, and see that nothing stopped it."""
@@ -317,18 +322,25 @@ class PrinterSession:
             state = await self._state() if self.abilities.realtime else self._automatic
             if last in self._answered:
                 continue
-            if state is not None and state.trouble is not None:
-                self._watch(state.trouble)
+            trouble = state.trouble if state is not None else self._trouble_of_link()
+            if trouble is not None:
+                self._watch(trouble)
                 trouble_until = trouble_until or self._now() + patience.trouble_s
                 if self._now() >= trouble_until:
-                    raise _GaveUpError(state.trouble)
+                    raise _GaveUpError(trouble)
                 until = self._now() + patience.fence_s
                 continue
             if state is not None:
                 self._watch(None)
             if self._now() >= until:
-                silent = state is None and self.abilities.realtime and not self._held
+                silent = state is None and self.abilities.realtime
                 raise _GaveUpError("printer-silent" if silent else "fence-missing")
+
+    def _trouble_of_link(self) -> str | None:
+        """What is known where the link lets no question through."""
+        if not self._held:
+            return None
+        return self._automatic.trouble if self._automatic is not None and self._automatic.trouble else "stalled"
 
     async def _fence_within(self, last: bytes, timeout_s: float) -> bool:
         until = self._now() + timeout_s
@@ -416,7 +428,12 @@ class PrinterSession:
         if state is not None and state.trouble is not None:
             raise _GaveUpError(state.trouble)  # It executes nothing now: what it leaves unanswered says nothing.
         self.abilities = replace(self.abilities, realtime=state is not None)
-        found, marks = await self._probe_fence()
+        before = self.abilities
+        try:
+            found, marks = await self._probe_fence()
+        except (LinkError, _GaveUpError):
+            self.abilities = before  # A guess that was under way is no finding.
+            raise
         self.abilities = replace(self.abilities, fence=found, marks=marks)
         self._forget(Identity)
         await self._send(identity(MODEL_NAME))
@@ -445,11 +462,9 @@ class PrinterSession:
         self._automatic = None
         await self._send(auto_status(on=True))
         until = self._now() + self._patience.reply_s
-        while (left_s := until - self._now()) > 0:
+        while not self._reports_itself and (left_s := until - self._now()) > 0:
             await self._hear(left_s)
-            if self._reports_itself:
-                return True
-        return False
+        return self._reports_itself
 
     @property
     def _reports_itself(self) -> bool:
@@ -475,6 +490,8 @@ class PrinterSession:
             if await self._reply(RealTime, quiet_s) is not None:
                 continue
             state = state_of_round(answers[1], answers[2], answers[4])
+            if self._automatic is not None and self._automatic.low_battery:
+                state = replace(state, low_battery=True)  # No question has a bit for it.
             if not state.error:
                 return state
             error = await self._realtime(3)
@@ -512,6 +529,7 @@ class PrinterSession:
         while offset < len(data):
             taken = await self._link.write(data[offset:], patience.offer_s)
             offset += taken
+            self._sent_bytes += taken
             await self._hear(0)
             if taken:
                 until = None

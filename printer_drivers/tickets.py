@@ -20,8 +20,8 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"  # Other spaces at the beginning of a line are 
 
 # From nothing to the largest amount that a paper can name.
 _AMOUNTS = ("0 đ", "161.700 đ", "9.999.999.999 đ")
-# As many as a code of version 8 holds with error correction M; transfer codes have 123 to 152 and are just as dense.
-_QR_LENGTH = 152
+# What a code of version 6 holds of small letters; transfer codes, all capitals and digits, are longer and as dense.
+_QR_LENGTH = 104
 
 # Where printers of one brand or another have Vietnamese pages, besides what the profile says.
 COMMON_PAGES = (27, 30, 31, 32, 35, 52, 94)

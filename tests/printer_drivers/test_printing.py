@@ -341,12 +341,8 @@ async def test_a_paper_comes_out_whatever_the_radio_carries_at_once(mtu_bytes: i
 
 
 OVERRUN = "overrun"
-TOO_FAR_AHEAD = pytest.mark.xfail(
-    strict=True, reason="the pace leaves out the piece that comes next, and counts twice without marks"
-)
 
 
-@TOO_FAR_AHEAD
 async def test_a_printer_with_half_the_buffer_that_was_guessed_loses_nothing_over_the_radio() -> None:
     notice = PAPERS["notice-house-closed"]()
 
@@ -418,7 +414,6 @@ async def test_what_a_link_holds_for_a_printer_that_is_full_never_comes_out_late
     await each(("paper-out@12", "paper-out@700", "cover-open@1100"), story, buffer_bytes=512)
 
 
-@pytest.mark.xfail(strict=True, reason="no question has a bit for the battery, and automatic status is not looked at")
 async def test_a_flat_battery_is_named_by_a_printer_that_speaks_by_itself() -> None:
     async def story(here: Desk, fault: str) -> None:
         arm(here.printer, fault)
@@ -430,7 +425,6 @@ async def test_a_flat_battery_is_named_by_a_printer_that_speaks_by_itself() -> N
     await each(("low-battery@900",), story)
 
 
-@pytest.mark.xfail(strict=True, reason="what is held in a cable counts as an answer that lacks, not as a trouble")
 async def test_a_person_has_time_also_when_the_end_of_the_paper_lies_in_the_cable() -> None:
     """A stopped cable lets no question through, so nobody can say why it waits; that it does is plain."""
     patience = replace(QUICK, trouble_s=5)
@@ -631,7 +625,6 @@ class Careless(MemoryLink):
         super().__init__(printer)
 
 
-@TOO_FAR_AHEAD
 @pytest.mark.parametrize("kind", BOTH_KINDS, ids=["epson", "clone"])
 @in_virtual_time
 async def test_a_slow_printer_with_half_the_buffer_that_was_guessed_loses_nothing_of_a_bill(kind: Kind) -> None:
@@ -641,7 +634,6 @@ async def test_a_slow_printer_with_half_the_buffer_that_was_guessed_loses_nothin
     assert printer.lost == 0
 
 
-@pytest.mark.xfail(strict=True, reason="an automatic status that is there before it is waited for is not noticed")
 @in_virtual_time
 async def test_a_printer_that_answers_everything_at_once_is_not_waited_for_when_it_is_asked_what_it_can() -> None:
     session = PrinterSession(MemoryLink(fast(EPSON).model), EPSON.profile, monotonic=now_s)
