@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.bench.device_side import durable_event, route_in_hand
 from tests.bench.hub_side import World, checked, folding, ingest, known_chain, processes
 from tests.bench.measure import Row, table_of
+from tests.bench.printer_side import carried, drawn_and_set, weighed
 
 WIDTH = 150  # In a file nobody resizes the window.
 
@@ -20,7 +21,10 @@ async def measured(folder: Path, console: Console) -> list[Row]:
     """All of it, one thing after the other: nothing else of ours runs meanwhile."""
     with console.status("A branch of two long routes is imported and walked"):
         world = await World.found(folder)
-    rows: list[Row] = []
+    with console.status("Papers: drawn, set, weighed"):
+        rows = [*drawn_and_set(), *weighed()]
+    with console.status("Papers: printed over simulated links"):
+        rows += await carried()
     try:
         with console.status("Hub: ingest"):
             rows.append(await ingest(world))
