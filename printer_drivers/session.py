@@ -55,6 +55,7 @@ _ROUNDS_MAX = 3  # One round can be spoiled by strays of what was sent before; n
 _QUIET_MIN_S = 0.05  # A surplus answer comes no later than twice the slowest of its round, and not at once.
 _INBOX_MAX = 256  # Replies nobody asked for; a printer that chatters must not fill the memory.
 _MARKS_PROBED = 3
+_ORDERED_PAPER_OUT = 0x0C  # Of the answer to GS r 1.
 _BESIDES_BYTES = 64  # Set-up, fences and questions that stand in the buffer beside a paper's bands.
 _HEADER_BYTES_MAX = 16  # Longer than any command of ours before its data.
 # A printer that answers GS r on arrival may still hold as much as its buffer, at the slowest speed of a mobile printer.
@@ -69,8 +70,9 @@ class Patience:
     reply_s: for the answer to a real-time question. offer_s: for the link to take more before one looks around.
     fence_s: for a fence while the printer gives no cause for its silence. settle_s: for a printer that may still be
     busy with a broken paper. quiet_s: for an answer that may still be on its way, where answers bear no name.
+    probe_s: for the first fence of a probe, behind NULs that take 1.3 s at 9600 baud.
     trouble_s: for a person who changes the roll or closes the cover; after that the paper is UNKNOWN and the next
-    customer's comes first.
+    customer's comes first. paper_s: for a whole paper, however its link dribbles and its printer dawdles.
     """
 
     reply_s: float = 0.5
@@ -78,7 +80,9 @@ class Patience:
     fence_s: float = 8.0
     settle_s: float = 6.0
     quiet_s: float = 0.5
+    probe_s: float = 2.5
     trouble_s: float = 120.0
+    paper_s: float = 300.0
 
 
 class PrintEnd(NamedTuple):
@@ -188,6 +192,7 @@ class PrinterSession:
         self._sent_bytes = 0
         self._answered: set[bytes] = set()
         self._held = False  # The link did not let the last question through.
+        self._paper_until = 0.0
         self._printing = False  # Then a person has time to help; before, the paper simply waits.
 
     async def close(self) -> None:
@@ -238,6 +243,7 @@ class PrinterSession:
         await starting()
         job.happened(Happening.READY)
         self._printing = True
+        self._paper_until = self._now() + self._patience.paper_s
         try:
             await self._print(paper, job)
         except LinkError as lost:
@@ -319,6 +325,7 @@ class PrinterSession:
             if await self._fence_within(last, patience.reply_s):
                 self._watch(None)
                 return
+            self._mind_the_paper()
             state = await self._state() if self.abilities.realtime else self._automatic
             if last in self._answered:
                 continue
@@ -355,8 +362,13 @@ class PrinterSession:
         return True
 
     def _ordered_answer(self) -> bool:
-        """Whether a printer whose fence is GS r has answered."""
-        return self.abilities.fence is Fence.GS_R and self._taken(Ordered) is not None
+        """Whether a printer whose fence is GS r has answered. One that says that its paper has ended proves nothing."""
+        if self.abilities.fence is not Fence.GS_R:
+            return False
+        answer = self._taken(Ordered)
+        if isinstance(answer, Ordered) and answer.status & _ORDERED_PAPER_OUT:
+            raise _GaveUpError("paper-out")
+        return answer is not None
 
     # Readiness.
 
@@ -425,6 +437,8 @@ class PrinterSession:
         """See `probe`; on a link that is open, with a printer that was set up afresh."""
         await self._send(auto_status(on=False))
         state = await self._state()
+        if state is None and self._held:
+            raise _GaveUpError("stalled")
         if state is not None and state.trouble is not None:
             raise _GaveUpError(state.trouble)  # It executes nothing now: what it leaves unanswered says nothing.
         self.abilities = replace(self.abilities, realtime=state is not None)
@@ -448,7 +462,7 @@ class PrinterSession:
     async def _probe_fence(self) -> tuple[Fence, bool]:
         """Which fence is answered, and whether each of several in a row is."""
         self.abilities = replace(self.abilities, fence=Fence.GS_H)
-        if await self._fence_within(await self._send_fence(), self._patience.reply_s):
+        if await self._fence_within(await self._send_fence(), self._patience.probe_s):
             several = [await self._send_fence() for _ in range(_MARKS_PROBED)]
             each = [await self._fence_within(one, self._patience.reply_s) for one in several]
             return Fence.GS_H, all(each)
@@ -456,7 +470,9 @@ class PrinterSession:
         self.abilities = replace(self.abilities, fence=Fence.GS_R)
         self._forget(Ordered)
         answered = await self._fence_within(await self._send_fence(), self._patience.reply_s)
-        return (Fence.GS_R if answered else Fence.NONE), False
+        # Noise on a line, an echo or an answer on arrival could pass for the one byte of GS r: it is believed only of
+        # printers whose paper sensor can be asked besides.
+        return (Fence.GS_R if answered and self.abilities.realtime else Fence.NONE), False
 
     async def _probe_automatic(self) -> bool:
         self._automatic = None
@@ -531,6 +547,7 @@ class PrinterSession:
             offset += taken
             self._sent_bytes += taken
             await self._hear(0)
+            self._mind_the_paper()
             if taken:
                 until = None
                 continue
@@ -541,6 +558,11 @@ class PrinterSession:
                 raise _GaveUpError(reason)
         if self._trouble == "stalled":
             self._watch(None)
+
+    def _mind_the_paper(self) -> None:
+        """No paper takes for ever."""
+        if self._printing and self._now() >= self._paper_until:
+            raise _GaveUpError(self._trouble or "stalled")
 
     async def _why_held(self, *, between: bool) -> str:
         """Why the link takes no more. Inside a band only a printer that speaks by itself can tell."""

@@ -51,7 +51,7 @@ PRINTED = PrintEnd(JobState.PRINTED)
 
 # Answers come within milliseconds here, but the machine may be busy; what is waited out only where nothing comes is
 # shorter than it could be.
-QUICK = Patience(reply_s=0.3, offer_s=0.1, fence_s=0.5, settle_s=0.5, quiet_s=0.1, trouble_s=0.1)
+QUICK = Patience(reply_s=0.25, offer_s=0.3, fence_s=0.45, settle_s=0.45, quiet_s=0.1, trouble_s=0.1)
 
 
 class Traits(TypedDict, total=False):
@@ -149,7 +149,7 @@ async def by_radio(printers: Sequence[Printer], *, mtu_bytes: int = 185) -> Asyn
     async with FakeBluez(around):
         await scan(0.03)
         yield [
-            Reached(BleLink(one.address, of.kind.profile, scan_s=0.2, connect_s=0.5), lambda: None, one)
+            Reached(BleLink(one.address, of.kind.profile, scan_s=0.2, connect_s=1), lambda: None, one)
             for one, of in zip(around, printers, strict=True)
         ]
 
@@ -625,12 +625,29 @@ class Careless(MemoryLink):
         super().__init__(printer)
 
 
-@pytest.mark.parametrize("kind", BOTH_KINDS, ids=["epson", "clone"])
+WIDE = replace(CLONE, profile=profile_for("generic-80"))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        EPSON,
+        CLONE,
+        pytest.param(
+            WIDE,
+            marks=pytest.mark.xfail(
+                strict=True, reason="a piece of 80 mm goes that does not fit, because no fence is under way"
+            ),
+        ),
+    ],
+    ids=["epson", "clone", "wide clone"],
+)
+@pytest.mark.parametrize("name", ["bill-plain", "day-slip"])
 @in_virtual_time
-async def test_a_slow_printer_with_half_the_buffer_that_was_guessed_loses_nothing_of_a_bill(kind: Kind) -> None:
+async def test_a_slow_printer_with_half_the_buffer_that_was_guessed_loses_nothing(kind: Kind, name: str) -> None:
     printer = fast(kind, buffer_bytes=kind.profile.buffer_bytes // 2, drain_bytes_per_s=5_000, rows_per_s=400).model
     session = PrinterSession(Careless(printer), kind.profile, monotonic=now_s, abilities=kind.abilities)
-    assert await session.print(list(encode(PAPERS["bill-plain"](), kind.profile))) == PRINTED
+    assert await session.print(list(encode(PAPERS[name](), kind.profile))) == PRINTED
     assert printer.lost == 0
 
 

@@ -422,6 +422,8 @@ async def test_marks_tell_that_bytes_were_lost_and_the_next_paper_is_not_taken_f
             PrinterModel(gs_h=False, gs_r=False, realtime=False),
             replace(PORTABLE, fence=Fence.NONE, realtime=False),
         ),
+        (PrinterModel(gs_h=False, realtime=False), replace(PORTABLE, fence=Fence.NONE, realtime=False)),
+        (PrinterModel(drain_bytes_per_s=900), EPSON),  # 9600 baud.
         (PrinterModel(gs_h=False, parenthesis=False), PORTABLE),  # It takes the question for letters.
         (PrinterModel(identity=None), replace(EPSON, identity=False)),
     ],
@@ -449,6 +451,44 @@ async def test_a_printer_that_is_offline_cannot_be_probed_and_is_not_misjudged()
     assert await desk.print() == PrintEnd(JobState.NOT_PRINTED, "paper-out")
     desk.printer.paper_out = False
     assert await desk.print() == PRINTED
+
+
+class Dribbling(MemoryLink):
+    """A link that takes a byte now and then."""
+
+    async def write(self, data: bytes, timeout_s: float) -> int:
+        await asyncio.sleep(timeout_s)
+        return await super().write(data[:1], 0)
+
+
+@in_virtual_time
+async def test_no_paper_takes_for_ever_on_a_link_that_dribbles() -> None:
+    desk = bench(patience=replace(PATIENT, offer_s=0.02))
+    assert await desk.print(NEXT_PAPER) == PRINTED
+    desk.session._link = Dribbling(desk.printer)
+    await desk.session._link.open()
+    desk.session._patience = replace(PATIENT, offer_s=5, paper_s=200)
+    begun = now_s()
+    assert await desk.print() == PrintEnd(JobState.UNKNOWN, "stalled")
+    assert now_s() - begun < 300
+
+
+class HeldOnce(MemoryLink):
+    """Lets no question through the first time."""
+
+    tries = 0
+
+    async def urge(self, data: bytes) -> bool:
+        self.tries += 1
+        return self.tries > 1 and await super().urge(data)
+
+
+@in_virtual_time
+async def test_a_question_that_was_held_back_says_nothing_of_the_printer() -> None:
+    desk = bench(None, link=HeldOnce)
+    assert await desk.print() == PrintEnd(JobState.NOT_PRINTED, "stalled")
+    assert await desk.print() == PRINTED
+    assert replace(desk.session.abilities, near_end=True) == EPSON
 
 
 # Anything, anywhere.
