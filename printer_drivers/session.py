@@ -125,9 +125,11 @@ class _Pace:
         self._ahead_max_bytes = buffer_bytes // 2 - _BESIDES_BYTES
         self._window_bytes = buffer_bytes // 4
 
-    def wants_fence(self, sent_bytes: int) -> bool:
-        """Whether a fence is due, where only one may be under way."""
-        return not self.outstanding and sent_bytes - self._answered_bytes >= self._window_bytes
+    def wants_fence(self, sent_bytes: int, next_bytes: int) -> bool:
+        """Whether a fence is due before the next bytes, where only one may be under way."""
+        ahead_bytes = sent_bytes - self._answered_bytes
+        due = ahead_bytes >= self._window_bytes or ahead_bytes + next_bytes > self._ahead_max_bytes
+        return not self.outstanding and ahead_bytes > 0 and due
 
     def too_far(self, sent_bytes: int, next_bytes: int) -> bool:
         """Whether the oldest answer has to be waited for before the next bytes go."""
@@ -294,7 +296,7 @@ class PrinterSession:
         """Never be further ahead of the printer's answers than its buffer can hold: no link is trusted to hold back."""
         while pace.outstanding and pace.outstanding[0].fence in self._answered:
             pace.answered()
-        if not self.abilities.marks and pace.wants_fence(self._sent_bytes):
+        if not self.abilities.marks and pace.wants_fence(self._sent_bytes, next_bytes):
             pace.asked(await self._send_fence(), self._sent_bytes)
         while pace.too_far(self._sent_bytes, next_bytes):
             await self._answer(pace.outstanding[0].fence)
