@@ -626,7 +626,6 @@ class Careless(MemoryLink):
 
 
 WIDE = replace(CLONE, profile=profile_for("generic-80"))
-DOES_NOT_FIT = pytest.mark.xfail(strict=True, reason="a piece goes that does not fit while no fence is under way")
 
 
 @pytest.mark.parametrize(
@@ -634,8 +633,8 @@ DOES_NOT_FIT = pytest.mark.xfail(strict=True, reason="a piece goes that does not
     [
         (EPSON, "bill-plain"),
         (CLONE, "bill-plain"),
-        pytest.param(WIDE, "day-slip", marks=DOES_NOT_FIT),
-        pytest.param(WIDE, "notice-pays-by-collection-order", marks=DOES_NOT_FIT),
+        (WIDE, "day-slip"),
+        (WIDE, "notice-pays-by-collection-order"),
     ],
     ids=["epson", "clone", "wide-clone", "wide-clone-notice"],
 )
