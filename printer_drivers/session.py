@@ -296,9 +296,11 @@ class PrinterSession:
         """Never be further ahead of the printer's answers than its buffer can hold: no link is trusted to hold back."""
         while pace.outstanding and pace.outstanding[0].fence in self._answered:
             pace.answered()
-        if not self.abilities.marks and pace.wants_fence(self._sent_bytes, next_bytes):
-            pace.asked(await self._send_fence(), self._sent_bytes)
-        while pace.too_far(self._sent_bytes, next_bytes):
+        while True:
+            if not self.abilities.marks and pace.wants_fence(self._sent_bytes, next_bytes):
+                pace.asked(await self._send_fence(), self._sent_bytes)
+            if not pace.too_far(self._sent_bytes, next_bytes):
+                return
             await self._answer(pace.outstanding[0].fence)
             pace.answered()
 

@@ -359,19 +359,22 @@ async def test_a_png_comes_out_to_the_dot(run: Run, tmp_path: Path, mode: str) -
     assert sum(strip.histogram()[:128]) == sum(expected.histogram()[:128]), "ink beside the picture"
 
 
-async def test_a_png_as_wide_as_the_paper_fits_and_one_dot_more_does_not(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "dots"), [(P20, 384), (P80, 576)])
+async def test_a_png_as_wide_as_the_paper_fits_and_one_dot_more_does_not(
+    run: Run, tmp_path: Path, model: str, dots: int
+) -> None:
     file = tmp_path / "wide.png"
-    printer = fast(576)
+    printer = fast(dots)
     async with on_the_line(printer) as url:
-        picture, expected = checkered("1", (577, 30))
+        picture, expected = checkered("1", (dots + 1, 30))
         picture.save(file)
-        code, said = await run("print", file, f"{url}?model={P80}")
+        code, said = await run("print", file, f"{url}?model={model}")
         assert code == 2
-        assert "577 chấm, giấy chỉ có 576" in said
+        assert f"{dots + 1} chấm, giấy chỉ có {dots}" in said
         assert printer.received == 0
-        picture, expected = checkered("1", (576, 30))
+        picture, expected = checkered("1", (dots, 30))
         picture.save(file)
-        assert (await run("print", file, f"{url}?model={P80}")).code == 0
+        assert (await run("print", file, f"{url}?model={model}")).code == 0
     assert ink(printer.strip) == ink(expected)
 
 

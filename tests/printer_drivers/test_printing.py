@@ -635,8 +635,9 @@ WIDE = replace(CLONE, profile=profile_for("generic-80"))
         (CLONE, "bill-plain"),
         (WIDE, "day-slip"),
         (WIDE, "notice-pays-by-collection-order"),
+        (WIDE, "letters"),
     ],
-    ids=["epson", "clone", "wide-clone", "wide-clone-notice"],
+    ids=["epson", "clone", "wide-clone", "wide-clone-notice", "wide-clone-letters"],
 )
 @in_virtual_time
 async def test_a_slow_printer_with_half_the_buffer_that_was_guessed_loses_nothing(kind: Kind, name: str) -> None:
