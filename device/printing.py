@@ -101,12 +101,14 @@ class TextFolder(Files):
         return await asyncio.to_thread(self._append, job, document)
 
     def _append(self, job: PaperJob, document: Document) -> PrintResult:
-        text = f"=== {_name(job)}\n{as_text(document, self._columns)}\n"
+        data = f"=== {_name(job)}\n{as_text(document, self._columns)}\n".encode()
         try:
             with self._path.open("ab", buffering=0) as file:
-                file.write(text.encode())  # One write: a cut leaves all of a paper or a beginning of it, at the end.
+                written = file.write(data)  # One write: a cut leaves all of a paper or a beginning of it, at the end.
         except OSError as error:
             return not_printed(_reason(error))
+        if written != len(data):  # The disk is full.
+            return PrintResult(outcome=PrintOutcome.UNKNOWN, reason="file-ENOSPC")
         return PRINTED
 
 

@@ -120,10 +120,11 @@ class Abilities:
     near_end: bool | None = None
     identity: bool | None = None
 
-
-MUTE = Abilities(
-    realtime=False, fence=Fence.NONE, marks=False, auto_status=False, near_end=False, identity=False
-)  # What lies behind a link that brings no answers, such as a file.
+    def __post_init__(self) -> None:
+        _require(
+            self.fence is not Fence.GS_R or self.realtime is not False,
+            "the one byte of GS r is believed only of a printer whose paper sensor can be asked too",
+        )
 
 
 class BleService(NamedTuple):
@@ -226,6 +227,11 @@ class Profile:
 def _require(held: bool, sentence: str) -> None:
     if not held:
         raise ValueError(sentence)
+
+
+MUTE = Abilities(
+    realtime=False, fence=Fence.NONE, marks=False, auto_status=False, near_end=False, identity=False
+)  # What lies behind a link that brings no answers, such as a file.
 
 
 # Services of Bluetooth LE.

@@ -55,12 +55,12 @@ _ROUNDS_MAX = 3  # One round can be spoiled by strays of what was sent before; n
 _QUIET_MIN_S = 0.05  # A surplus answer comes no later than twice the slowest of its round, and not at once.
 _INBOX_MAX = 256  # Replies nobody asked for; a printer that chatters must not fill the memory.
 _MARKS_PROBED = 3
+_BREAK_S = 0.3  # No printer pauses so long within a reply, and no radio between its parts.
 _ORDERED_PAPER_OUT = 0x0C  # Of the answer to GS r 1.
 _BESIDES_BYTES = 64  # Set-up, fences and questions that stand in the buffer beside a paper's bands.
 _HEADER_BYTES_MAX = 16  # Longer than any command of ours before its data.
-# A printer that answers GS r on arrival may still hold as much as its buffer, at the slowest speed of a mobile printer.
-_ROWS_PER_S = 400
-_EARLY_ANSWER_MAX_S = 2.0
+# 37 mm/s, the slowest that a printer which answers GS r on arrival is thought to print.
+_ROWS_PER_S = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,8 @@ class Patience:
     busy with a broken paper. quiet_s: for an answer that may still be on its way, where answers bear no name.
     probe_s: for the first fence of a probe, behind NULs that take 1.3 s at 9600 baud.
     trouble_s: for a person who changes the roll or closes the cover; after that the paper is UNKNOWN and the next
-    customer's comes first. paper_s: for a whole paper, however its link dribbles and its printer dawdles.
+    customer's comes first. ready_s: for all questions before a paper, and paper_s for the paper, however the link
+    dribbles and the printer dawdles.
     """
 
     reply_s: float = 0.5
@@ -82,6 +83,7 @@ class Patience:
     quiet_s: float = 0.5
     probe_s: float = 2.5
     trouble_s: float = 120.0
+    ready_s: float = 30.0
     paper_s: float = 300.0
 
 
@@ -195,6 +197,8 @@ class PrinterSession:
         self._answered: set[bytes] = set()
         self._held = False  # The link did not let the last question through.
         self._paper_until = 0.0
+        self._begun_s = 0.0
+        self._heard_s = 0.0
         self._printing = False  # Then a person has time to help; before, the paper simply waits.
 
     async def close(self) -> None:
@@ -207,6 +211,7 @@ class PrinterSession:
 
         Raises LinkError; ProbeError while the printer is offline or holds back what it is sent.
         """
+        self._paper_until = self._now() + self._patience.ready_s
         try:
             await self._connect()
             await self._start_afresh()
@@ -219,6 +224,7 @@ class PrinterSession:
 
     async def preflight(self) -> str | None:
         """Why the printer would not print now, as a short code, or None; also where the link is the reason."""
+        self._paper_until = self._now() + self._patience.ready_s
         try:
             return await self._ready()
         except LinkError as error:
@@ -255,6 +261,9 @@ class PrinterSession:
             if job.state is JobState.SENDING:
                 await self._hang_up()  # What the link still holds must not come out minutes later.
             job.happened(Happening.GAVE_UP, gave_up.reason)
+        except BaseException:
+            await self._hang_up()  # Cancelled: what the link still holds must not come out by itself.
+            raise
         finally:
             self._printing = False
         self._watch(job.reason)
@@ -265,6 +274,8 @@ class PrinterSession:
     async def _print(self, paper: Sequence[Segment], job: PrintJob) -> None:
         self._settled = False
         self._answered.clear()
+        self._forget(Ordered)
+        self._begun_s = self._now()
         pace = _Pace(self.profile.buffer_bytes)
         self._sent_bytes = 0
         for segment in paper:
@@ -305,14 +316,9 @@ class PrinterSession:
             pace.answered()
 
     async def _rest_of(self, paper: Sequence[Segment]) -> None:
-        """Some printers answer on arrival: let what their buffer can hold come out, and see that nothing stopped it."""
-        rows = held_bytes = 0
-        for segment in reversed(paper):
-            if held_bytes > self.profile.buffer_bytes:
-                break
-            held_bytes += len(segment.data)
-            rows += segment.rows
-        await self._wait(min(rows / _ROWS_PER_S, _EARLY_ANSWER_MAX_S))
+        """Some printers answer on arrival: let the paper come out, and see that nothing stopped it."""
+        rows = sum(segment.rows for segment in paper)
+        await self._wait(self._begun_s + rows / _ROWS_PER_S - self._now())
         if self.abilities.realtime:
             state = await self._state()
             if state is None:
@@ -380,6 +386,8 @@ class PrinterSession:
         """None once the printer listens, has nothing broken in it, and reports no trouble."""
         was_open = self._open
         await self._connect()
+        await self._hear(0)
+        self._demultiplexer.reset()  # A printer at rest says nothing by halves.
         try:
             reason = await self._at_rest()
         except LinkError:
@@ -430,12 +438,23 @@ class PrinterSession:
         self._forget(Ordered)
         if not await self._fence_within(await self._send_fence(), self._patience.settle_s):
             return "printer-busy"
-        if kind is Fence.GS_R:
-            # The answer of a broken paper and ours come one right behind the other: hear both before the next.
-            await self._wait(self._patience.quiet_s)
-            self._forget(Ordered)
+        if kind is Fence.GS_R and not await self._alone():
+            return "printer-busy"
         self._settled = True
         return None
+
+    async def _alone(self) -> bool:
+        """Whether one question without a name gets one answer: then none is owed any more, of whatever broke off."""
+        until = self._now() + self._patience.settle_s
+        while self._now() < until:
+            await self._wait(self._patience.quiet_s)
+            self._forget(Ordered)
+            if not await self._fence_within(await self._send_fence(), self._patience.settle_s):
+                return False
+            await self._wait(self._patience.quiet_s)
+            if self._taken(Ordered) is None:
+                return True
+        return False
 
     async def _probe(self) -> Probe:
         """See `probe`; on a link that is open, with a printer that was set up afresh."""
@@ -452,6 +471,9 @@ class PrinterSession:
         except (LinkError, _GaveUpError):
             self.abilities = before  # A guess that was under way is no finding.
             raise
+        if found is Fence.NONE and state is not None and before.fence not in (None, Fence.NONE):
+            self.abilities = before
+            raise _GaveUpError("fence-missing")  # It used to answer, and now does not: a bad moment is no finding.
         self.abilities = replace(self.abilities, fence=found, marks=marks)
         self._forget(Identity)
         await self._send(identity(MODEL_NAME))
@@ -471,12 +493,14 @@ class PrinterSession:
             each = [await self._fence_within(one, self._patience.reply_s) for one in several]
             return Fence.GS_H, all(each)
         await self._send(initialize())
+        if not self.abilities.realtime:
+            # Noise on a line, an echo or an answer on arrival could pass for the one byte of GS r: it is believed only
+            # of printers whose paper sensor can be asked besides.
+            return Fence.NONE, False
         self.abilities = replace(self.abilities, fence=Fence.GS_R)
         self._forget(Ordered)
         answered = await self._fence_within(await self._send_fence(), self._patience.reply_s)
-        # Noise on a line, an echo or an answer on arrival could pass for the one byte of GS r: it is believed only of
-        # printers whose paper sensor can be asked besides.
-        return (Fence.GS_R if answered and self.abilities.realtime else Fence.NONE), False
+        return (Fence.GS_R if answered else Fence.NONE), False
 
     async def _probe_automatic(self) -> bool:
         self._automatic = None
@@ -565,7 +589,7 @@ class PrinterSession:
 
     def _mind_the_paper(self) -> None:
         """No paper takes for ever."""
-        if self._printing and self._now() >= self._paper_until:
+        if self._now() >= self._paper_until:
             raise _GaveUpError(self._trouble or "stalled")
 
     async def _why_held(self, *, between: bool) -> str:
@@ -587,7 +611,12 @@ class PrinterSession:
 
     async def _hear(self, timeout_s: float) -> None:
         """Take in what the printer has said."""
-        for reply in self._demultiplexer.feed(await self._link.read(timeout_s)):
+        heard = await self._link.read(timeout_s)
+        if heard:
+            if self._now() - self._heard_s > _BREAK_S:
+                self._demultiplexer.reset()  # The rest of what began so long ago does not come any more.
+            self._heard_s = self._now()
+        for reply in self._demultiplexer.feed(heard):
             if isinstance(reply, AutoStatus):
                 self._automatic = state_of_auto(reply.status)
             elif isinstance(reply, JobDone):

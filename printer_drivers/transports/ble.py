@@ -32,8 +32,9 @@ _KNOWN_MAX = 64  # Printers remembered from scans; a branch has fewer.
 
 _LOST = "The Bluetooth connection is gone. See that the printer is on and near."
 
-# All that bleak and the D-Bus under it raise when the world is not as we want it. TimeoutError is an OSError.
-_FAILURES = (BleakError, OSError, EOFError)
+# All that bleak and the D-Bus under it raise when the world is not as we want it. TimeoutError is an OSError; bleak
+# asserts that its bus is there although a disconnect may have taken it, and a bus address can be nonsense.
+_FAILURES = (BleakError, OSError, EOFError, AssertionError, ValueError)
 
 _COMMAND, _REQUEST = "write-without-response", "write"
 _WRITABLE = frozenset({_COMMAND, _REQUEST})

@@ -317,7 +317,7 @@ async def test_a_probe_that_breaks_off_changes_nothing(tmp_path: Path, store: De
         assert (await printer.probe()).model == "TM-P20II"
         assert (printer.abilities, printer.trouble) == (ALL_KNOWN, None)
         kept = desk.memory.read_bytes()
-        desk.model.gs_h = desk.model.gs_r = False
+        desk.model.marks = desk.model.asb = False
         desk.model.falls_at = ASKED_FOR_ITS_NAME
         with pytest.raises(LinkError):
             await printer.probe()

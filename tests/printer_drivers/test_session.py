@@ -583,3 +583,89 @@ class Absent(MemoryLink):
         raise LinkLost("not-found", "the printer was left at home")
 
 
+
+
+@in_virtual_time
+async def test_a_byte_that_passes_for_an_answer_shifts_no_answer_of_the_next_paper() -> None:
+    for at_byte in range(1700, size_of(PAPER), 60):
+        desk = bench(PORTABLE, printer=PrinterModel(drain_bytes_per_s=1000))
+        assert await desk.print(NEXT_PAPER) == PRINTED
+        desk.printer.say(b"\0")
+        desk.printer.after_executed(at_byte, sets(desk.printer, "paper_out", True))
+        assert await desk.print() != PRINTED or desk.holds(PAPER)
+
+
+@in_virtual_time
+async def test_the_answer_of_a_broken_paper_that_dawdles_is_not_taken_for_the_next_one_s() -> None:
+    for at_byte in range(1700, size_of(PAPER), 60):
+        desk = bench(PORTABLE, printer=PrinterModel(drain_bytes_per_s=1000))
+        assert await desk.print(NEXT_PAPER) == PRINTED
+        desk.printer.after_executed(700, sets(desk.printer, "paper_out", True))
+        assert (await desk.print()).state is JobState.UNKNOWN
+        desk.printer.paper_out = False
+
+        async def starting(printer: PrinterModel = desk.printer, at_byte: int = at_byte) -> None:
+            printer.after_executed(at_byte, sets(printer, "cover_open", True))
+
+        end = await desk.session.print(list(encode(PAPER, PROFILE)), starting=starting)
+        assert end != PRINTED or ink(desk.printer.strip).endswith(ink(render(PAPER, PROFILE.dots)))
+
+
+@in_virtual_time
+async def test_an_answer_on_arrival_is_not_believed_before_the_paper_can_be_out_whatever_the_buffer_holds() -> None:
+    long = Document(tuple(Text(f"Dòng số {number} của một giấy báo dài") for number in range(40)))
+    for part in (3, 6, 9):
+        desk = bench(PORTABLE, printer=PrinterModel(early_fence=True, buffer_bytes=65_536))
+        assert await desk.print(NEXT_PAPER) == PRINTED
+        desk.printer.after_executed(size_of(long) * part // 10, sets(desk.printer, "paper_out", True))
+        assert await desk.print(long) == PrintEnd(JobState.UNKNOWN, "paper-out")
+
+
+@in_virtual_time
+async def test_a_reply_that_broke_off_swallows_none_that_comes_later() -> None:
+    for noise in (b"\x10", b"\x37\x22", b"\x5f"):
+        desk = bench(PORTABLE)
+        assert await desk.print(NEXT_PAPER) == PRINTED
+        desk.printer.say(noise)
+        await asyncio.sleep(1)
+        assert await desk.print() == PRINTED
+
+
+class Queueing(MemoryLink):
+    """A link that takes all it is given and passes on what the printer has room for; hanging up drops the rest."""
+
+    def __init__(self, printer: PrinterModel) -> None:
+        super().__init__(printer)
+        self._queue = b""
+
+    async def write(self, data: bytes, timeout_s: float) -> int:
+        await asyncio.sleep(0)
+        if not self._queue:
+            soon(0, self._pass_on)
+        self._queue += data
+        return len(data)
+
+    async def close(self) -> None:
+        self._queue = b""
+        await super().close()
+
+    def _pass_on(self) -> None:
+        if self._queue:
+            self._queue = self._queue[self._put(self._queue) :]
+            soon(0.01, self._pass_on)
+
+
+@in_virtual_time
+async def test_nothing_that_a_link_still_holds_comes_out_of_a_cancelled_paper() -> None:
+    desk = bench(UNMARKED, link=Queueing, printer=PrinterModel(buffer_bytes=500))
+    assert await desk.print(NEXT_PAPER) == PRINTED
+    desk.printer.after_executed(300, sets(desk.printer, "paper_out", True))
+    printing = asyncio.create_task(desk.print())
+    await asyncio.sleep(3)
+    printing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await printing
+    desk.printer.paper_out = False
+    await asyncio.sleep(5)
+    assert not desk.holds(PAPER)
+    assert await desk.print(NEXT_PAPER) == PRINTED
