@@ -29,7 +29,7 @@ from printer_drivers.profiles import (
     profile_for,
 )
 from printer_drivers.raster import FontMissingError, QrTooLargeError
-from printer_drivers.session import Patience, PrinterSession, Probe, ProbeError
+from printer_drivers.session import Patience, PrintEnd, PrinterSession, Probe, ProbeError
 from printer_drivers.transports import LinkError, open_link
 from printer_drivers.transports.address import AddressError, PrinterAddress, Way, parse
 from protocol.document import Document
@@ -234,10 +234,32 @@ class LinkedPrinter:
     ) -> PrintResult:
         """As `print_document`, of a paper that is set already."""
         self._trouble = None  # The session tells only what changes, and nothing that a probe of its own found.
-        end = await self._session.print(paper, starting=starting or _no_list)
+        end = await self._printed(paper, starting or _no_list)
         self._trouble = end.reason
         await self._learn()
         return PrintResult(outcome=_OUTCOMES[end.state], reason=end.reason)
+
+    async def _printed(self, paper: tuple[Segment, ...], starting: Callable[[], Awaitable[None]]) -> PrintEnd:
+        """Whatever goes wrong in a driver costs the certainty of one paper, and nobody the handheld."""
+        begun, refusal = False, None
+
+        async def begin() -> None:
+            nonlocal begun, refusal
+            try:
+                await starting()
+            except Exception as error:
+                refusal = error
+                raise
+            begun = True
+
+        try:
+            return await self._session.print(paper, starting=begin)
+        except Exception as error:
+            if error is refusal:
+                raise  # The disk's, not the printer's.
+            log.exception("a printer driver failed")
+            await self._session.close()
+            return PrintEnd(JobState.UNKNOWN if begun else JobState.NOT_PRINTED, "driver-error")
 
     async def probe(self) -> Probe:
         """Ask what it can do, and keep the answer. Raises LinkError, ProbeError; then all is as it was."""

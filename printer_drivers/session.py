@@ -261,11 +261,10 @@ class PrinterSession:
             if job.state is JobState.SENDING:
                 await self._hang_up()  # What the link still holds must not come out minutes later.
             job.happened(Happening.GAVE_UP, gave_up.reason)
-        except BaseException:
-            await self._hang_up()  # Cancelled: what the link still holds must not come out by itself.
-            raise
         finally:
             self._printing = False
+            if not job.ended:
+                await self._hang_up()  # Cancelled: what the link still holds must not come out by itself.
         self._watch(job.reason)
         return PrintEnd(job.state, job.reason)
 

@@ -51,6 +51,7 @@ INJECTED: Mapping[tuple[str, str], str] = {
 # file: why it is the last line of defence, where even the unforeseen must end in a log line and an answer.
 LAST_DEFENCES: Mapping[str, str] = {
     "device/app.py": "what raised leaves the session ahead of its store: the process ends in a log line",
+    "device/linked_printer.py": "a driver's fault costs one paper's certainty: it ends in a log line and UNKNOWN",
     "device/uplink.py": "an uplink that stops is money unseen: the unforeseen ends in a log line and an UploadLost",
 }
 

@@ -29,6 +29,10 @@ PRINTER_WORDS: dict[str, tuple[str, str]] = {
         "Máy in không trả lời: kiểm tra máy in đã bật, tắt và bật lại nếu cần",
         "The printer does not answer: see that it is on; if it is, switch it off and on",
     ),
+    "driver-error": (
+        "Lỗi phần mềm khi in: xem giấy đã ra chưa, rồi in lại và báo cho chi nhánh",
+        "The printing software failed: see whether the paper came out, then print again and tell the branch",
+    ),
     "printer-busy": (
         "Máy in còn bận với giấy trước: chờ một lát, nếu vẫn vậy thì tắt và bật lại máy in",
         "The printer is still busy with an earlier paper: wait a moment, and if it stays so, switch it off and on",

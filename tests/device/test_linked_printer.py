@@ -23,7 +23,8 @@ from device.linked_printer import (
     remembered_printer,
 )
 from device.printing import PaperPress, printer_for
-from device.store import DeviceStore
+from device.store import DeviceStore, StoreError
+from printer_drivers.escpos import Kind, Segment
 from printer_drivers.profiles import Abilities, Fence, Scheme, TextPages
 from printer_drivers.raster import render
 from printer_drivers.session import Patience, ProbeError
@@ -453,3 +454,17 @@ def test_a_handheld_that_never_had_a_printer_draws_pictures(tmp_path: Path) -> N
 def test_a_model_that_nobody_knows_is_no_address(tmp_path: Path) -> None:
     with pytest.raises(AddressError, match=r"there are: .*generic-58"):
         printer_for("serial:///dev/ttyUSB0?model=abacus", tmp_path)
+
+
+async def test_a_driver_that_fails_costs_the_certainty_of_one_paper(tmp_path: Path, store: DeviceStore) -> None:
+    async with desk_in(tmp_path, store) as desk, desk.printer() as printer:
+
+        async def disk_is_full() -> None:
+            raise StoreError("the disk is full")
+
+        with pytest.raises(StoreError, match="disk is full"):
+            await printer.print_document(PAPER, disk_is_full)
+        broken = (Segment(b"", Kind.SETUP), "no segment at all")
+        result = await printer.print_segments(broken)  # type: ignore[arg-type]  # As a fault of ours would be.
+        assert result == PrintResult(outcome=PrintOutcome.UNKNOWN, reason="driver-error")
+        assert (await printer.print_document(PAPER)).outcome is PrintOutcome.PRINTED
