@@ -17,9 +17,9 @@ from aiohttp import web
 from device.app import App
 from device.core.commands import Command, Which
 from device.core.effects import Answer, Done, PaperState, Refused
-from device.core.printer_words import printer_words
 from device.core.stops import StopWork
 from device.core.work import Work
+from device.paper_words import paper_words
 from protocol import codec
 from protocol.codec import FieldError
 from protocol.fields import Code, CustomerId, DateText, Index, OptionalText, VndPositive
@@ -222,7 +222,7 @@ def paper_json(
 
 def printer_sentence(reason: str | None) -> str | None:
     """What a collector is told of a printer."""
-    return None if reason is None else printer_words(reason)[0]
+    return None if reason is None else paper_words(reason)[0]
 
 
 def stop_line(work: StopWork) -> Json:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from device.core.effects import PaperJob, PrintResult
 from device.keystore import write_whole
+from device.store import StoreError
 from printer_drivers.escpos import EncodeError, Mode, Segment, encode
 from printer_drivers.job import JobState
 from printer_drivers.profiles import (
@@ -241,22 +242,18 @@ class LinkedPrinter:
 
     async def _printed(self, paper: tuple[Segment, ...], starting: Callable[[], Awaitable[None]]) -> PrintEnd:
         """Whatever goes wrong in a driver costs the certainty of one paper, and nobody the handheld."""
-        begun, refusal = False, None
+        begun = False
 
         async def begin() -> None:
-            nonlocal begun, refusal
-            try:
-                await starting()
-            except Exception as error:
-                refusal = error
-                raise
+            nonlocal begun
+            await starting()
             begun = True
 
         try:
             return await self._session.print(paper, starting=begin)
-        except Exception as error:
-            if error is refusal:
-                raise  # The disk's, not the printer's.
+        except StoreError:
+            raise  # The disk's, from `starting`: whoever goes on after that would print without a record.
+        except Exception:  # Whatever a driver, a radio stack or a bus may raise that nobody foresaw.
             log.exception("a printer driver failed")
             await self._session.close()
             return PrintEnd(JobState.UNKNOWN if begun else JobState.NOT_PRINTED, "driver-error")

@@ -181,7 +181,7 @@ async def _by_radio(seconds: int) -> list[Json]:
 
 def _by_cable() -> list[Json]:
     """Serial ports: nobody can see from here what stands behind one."""
-    from printer_drivers.__main__ import serial_ports  # noqa: PLC0415 -- As above.
+    from printer_drivers.transports import serial_port  # noqa: PLC0415 -- As above.
 
     return [
         {
@@ -190,7 +190,7 @@ def _by_cable() -> list[Json]:
             "rssi_dbm": None,
             "likely": True,
         }
-        for path, name in serial_ports()
+        for path, name in serial_port.ports()
     ]
 
 

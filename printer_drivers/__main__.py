@@ -23,9 +23,9 @@ from printer_drivers.session import Patience, PrintEnd, PrinterSession, Probe, P
 from printer_drivers.tickets import page_ticket, picture_paper, test_ticket
 from printer_drivers.transports import Link, LinkError, open_link
 from printer_drivers.transports.address import AddressError, PrinterAddress, Way, parse
+from printer_drivers.words import PRINTER_WORDS
 from protocol.document import Document, Feed, Item, Text
 
-DEVICES = Path("/dev")
 DONE, NOT_DONE, WRONG_USAGE = 0, 1, 2
 
 SECONDS_MAX = 600  # Nobody stands longer before a printer, or a scan.
@@ -34,50 +34,6 @@ TEXT_BYTES_MAX = 64 * 1024  # A roll of 30 m takes about 8000 lines of 32 letter
 _LINE_LETTERS_MAX = 100  # Both languages stand on one line where they fit there.
 _STRONG_DBM, _FAIR_DBM = -65, -80  # Above: the same room. Below: connections break.
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-
-# Why nothing came out, by the codes of sessions: Vietnamese, English.
-REASONS: Mapping[str, tuple[str, str]] = {
-    "paper-out": ("Hết giấy: lắp cuộn giấy mới", "No paper: put in a new roll"),
-    "cover-open": ("Nắp máy in đang mở: đóng nắp lại", "The cover is open: close it"),
-    "head-hot": ("Đầu in quá nóng: chờ cho nguội", "The print head is too hot: let it cool"),
-    "printer-error": ("Máy in báo lỗi: gỡ giấy kẹt, tắt rồi bật lại", "An error: free the paper, switch it off and on"),
-    "low-battery": ("Pin máy in yếu: sạc pin", "Its battery is low: charge it"),
-    "printer-offline": ("Máy in tạm ngừng: bấm nút trên máy in", "It is off-line: press its button"),
-    "printer-silent": (
-        "Máy in không trả lời: xem máy in đã bật chưa, đúng cổng và tốc độ chưa",
-        "It does not answer: see that it is on, and that port and speed are right",
-    ),
-    "printer-busy": (
-        "Máy in chưa xong việc trước: chờ, hoặc tắt rồi bật lại",
-        "It is not done with what came before: wait, or switch it off and on",
-    ),
-    "stalled": ("Máy in không nhận thêm dữ liệu: xem giấy, nắp và đèn", "It takes no more: look at paper and lamps"),
-    "fence-missing": (
-        "Máy in không xác nhận đã in xong: xem giấy đã ra đủ chưa",
-        "It never said that it was done: see whether all of it came out",
-    ),
-    "no-fence": (
-        "Máy in này không thể xác nhận đã in xong: xem giấy đã ra đủ chưa",
-        "This printer cannot say when it is done: see whether all of it came out",
-    ),
-    "marks-missing": (
-        "Mất dữ liệu trên đường truyền: xem kỹ giấy; thử tốc độ hoặc kiểu điều khiển luồng khác",
-        "Data was lost on the way: look closely at the paper; try another speed or flow control",
-    ),
-}
-# The same by the codes of links, which bring an English sentence of their own.
-LINK_REASONS: Mapping[str, str] = {
-    "lost": "Mất kết nối: xem máy in còn bật, còn gần, dây còn cắm",
-    "no-connection": "Máy in không nhận kết nối: tắt rồi bật lại, xem có máy khác đang kết nối không",
-    "no-such-port": "Không có cổng này: cắm máy in, hoặc chọn cổng khác",
-    "not-a-port": "Đây không phải cổng máy in: chọn cổng khác",
-    "port-busy": "Chương trình khác đang dùng cổng này: đóng chương trình đó",
-    "not-allowed": "Không có quyền dùng cổng hoặc Bluetooth: xin cấp quyền",
-    "no-bluetooth": "Không có Bluetooth, hoặc Bluetooth đang tắt: bật lên",
-    "not-found": "Không tìm thấy máy in: bật máy in và đến gần",
-    "no-service": "Thiết bị này không nhận dữ liệu in: chọn thiết bị khác",
-    "wrong-printer": "Loại máy in này không dùng được: chọn máy khác",
-}
 
 OUTCOMES: Mapping[JobState, tuple[str, str]] = {
     JobState.PRINTED: ("ĐÃ IN XONG", "PRINTED"),
@@ -174,13 +130,13 @@ def _seconds(text: str) -> float:
 
 async def _scan(seconds: float | None) -> int:
     """What is in reach by radio and by cable. Done also where there is no radio, which is then said."""
-    from printer_drivers.transports import ble  # noqa: PLC0415 -- Takes a third of a second that others need not wait.
+    from printer_drivers.transports import ble, serial_port  # noqa: PLC0415 -- A third of a second, for a scan alone.
 
     _say("Đang tìm máy in Bluetooth...", "Looking for Bluetooth printers...")
     try:
         found = await ble.scan(ble.SCAN_S if seconds is None else seconds)
     except LinkError as error:
-        _say(f"  {LINK_REASONS[error.reason]}", error.sentence)
+        _say(f"  {PRINTER_WORDS[error.reason][0]}", error.sentence)
     else:
         for one in found:
             kind = _both("có vẻ là máy in", "looks like a printer") if one.looks_like_printer else "-"
@@ -189,22 +145,12 @@ async def _scan(seconds: float | None) -> int:
         if not found:
             _say("  Không thấy thiết bị nào: bật máy in và đến gần", "Nothing found: switch the printer on, go nearer")
     _say("Cổng nối tiếp", "Serial ports")
-    ports = serial_ports()
+    ports = serial_port.ports()
     for path, name in ports:
         print(f"  {name}\n    {PrinterAddress(scheme=Way.SERIAL, place=path)}")
     if not ports:
         _say("  Không có cổng nào: cắm dây máy in", "None: plug the printer in")
     return DONE
-
-
-def serial_ports(devices: Path = DEVICES) -> list[tuple[str, str]]:
-    """Paths of ports that a printer may stand behind, each with what the kernel calls it; classic Bluetooth too."""
-    from serial.tools import list_ports  # noqa: PLC0415 -- Only here.
-
-    ports = {port.device: str(port) for port in list_ports.comports()}
-    for path in map(str, devices.glob("rfcomm*")):
-        ports[path] = f"{path} - Bluetooth"
-    return sorted(ports.items())
 
 
 def _strength(rssi_dbm: int) -> str:
@@ -303,11 +249,9 @@ class Printer:
             self._say_reason(end.reason)
 
     def _say_reason(self, reason: str) -> None:
-        if reason in LINK_REASONS:
-            assert self._link.error is not None, "only a link gives such a reason"
-            _say(LINK_REASONS[reason], self._link.error.sentence)
-        else:
-            _say(*REASONS[reason])
+        vietnamese, english = PRINTER_WORDS[reason]
+        error = self._link.error
+        _say(vietnamese, error.sentence if error is not None and error.reason == reason else english)
 
 
 class _Remembering:
@@ -451,7 +395,7 @@ def _say_probe(found: Probe) -> int:
     if found.state is not None:
         _say(f"Trạng thái: {_state(found.state)[0]}", _state(found.state)[1])
     if not (abilities.realtime or abilities.identity or abilities.fence is not Fence.NONE):
-        _say(*REASONS["printer-silent"])
+        _say(*PRINTER_WORDS["printer-silent"])
         return NOT_DONE
     return DONE
 
@@ -463,7 +407,7 @@ def _say_ability(vietnamese: str, english: str, able: bool | None) -> None:
 
 def _state(state: PrinterState) -> tuple[str, str]:
     if state.trouble is not None:
-        return REASONS[state.trouble]
+        return PRINTER_WORDS[state.trouble]
     if state.near_end:
         return "Sẵn sàng, gần hết giấy", "Ready; the roll will end soon"
     return "Sẵn sàng", "Ready"

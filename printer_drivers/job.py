@@ -27,7 +27,7 @@ class JobState(StrEnum):
 class Happening(StrEnum):
     """What can happen to a job.
 
-    REFUSED: the printer cannot print now, or the paper cannot be set. SENT: the link has taken everything, the fence
+    REFUSED: the printer cannot print now, whatever the cause. SENT: the link has taken everything, the fence
     too. ANSWERED: the fence was. LOST: the link is gone. GAVE_UP: patience is at its end. RESTARTED: this program began
     anew.
     """
@@ -49,8 +49,6 @@ NEXT: Mapping[tuple[JobState, Happening], JobState] = {
     (JobState.QUEUED, Happening.RESTARTED): JobState.QUEUED,
     (JobState.CHECKING, Happening.READY): JobState.SENDING,
     (JobState.CHECKING, Happening.REFUSED): JobState.NOT_PRINTED,
-    (JobState.CHECKING, Happening.LOST): JobState.NOT_PRINTED,
-    (JobState.CHECKING, Happening.GAVE_UP): JobState.NOT_PRINTED,
     (JobState.CHECKING, Happening.RESTARTED): JobState.QUEUED,
     (JobState.SENDING, Happening.SENT): JobState.FENCED,
     (JobState.SENDING, Happening.LOST): JobState.UNKNOWN,

@@ -196,14 +196,14 @@ class PrinterSession:
         self._sent_bytes = 0
         self._answered: set[bytes] = set()
         self._held = False  # The link did not let the last question through.
-        self._paper_until = 0.0
+        self._all_until = 0.0
         self._begun_s = 0.0
         self._heard_s = 0.0
         self._printing = False  # Then a person has time to help; before, the paper simply waits.
 
     async def close(self) -> None:
-        """Hang up."""
-        self._open = False
+        """Hang up. The next paper opens the link anew."""
+        self._open = self._settled = False
         await self._link.close()
 
     async def probe(self) -> Probe:
@@ -211,24 +211,24 @@ class PrinterSession:
 
         Raises LinkError; ProbeError while the printer is offline or holds back what it is sent.
         """
-        self._paper_until = self._now() + self._patience.ready_s
+        self._all_until = self._now() + self._patience.ready_s
         try:
             await self._connect()
             await self._start_afresh()
             return await self._probe()
         except LinkError:
-            await self._hang_up()
+            await self.close()
             raise
         except _GaveUpError as gave_up:
             raise ProbeError(gave_up.reason) from gave_up
 
     async def preflight(self) -> str | None:
         """Why the printer would not print now, as a short code, or None; also where the link is the reason."""
-        self._paper_until = self._now() + self._patience.ready_s
+        self._all_until = self._now() + self._patience.ready_s
         try:
             return await self._ready()
         except LinkError as error:
-            await self._hang_up()
+            await self.close()
             return error.reason
         except _GaveUpError as gave_up:
             return gave_up.reason
@@ -251,20 +251,20 @@ class PrinterSession:
         await starting()
         job.happened(Happening.READY)
         self._printing = True
-        self._paper_until = self._now() + self._patience.paper_s
+        self._all_until = self._now() + self._patience.paper_s
         try:
             await self._print(paper, job)
         except LinkError as lost:
-            await self._hang_up()
+            await self.close()
             job.happened(Happening.LOST, lost.reason)
         except _GaveUpError as gave_up:
             if job.state is JobState.SENDING:
-                await self._hang_up()  # What the link still holds must not come out minutes later.
+                await self.close()  # What the link still holds must not come out minutes later.
             job.happened(Happening.GAVE_UP, gave_up.reason)
         finally:
             self._printing = False
             if not job.ended:
-                await self._hang_up()  # Cancelled: what the link still holds must not come out by itself.
+                await self.close()  # Cancelled: what the link still holds must not come out by itself.
         self._watch(job.reason)
         return PrintEnd(job.state, job.reason)
 
@@ -334,7 +334,7 @@ class PrinterSession:
             if await self._fence_within(last, patience.reply_s):
                 self._watch(None)
                 return
-            self._mind_the_paper()
+            self._mind_the_time()
             state = await self._state() if self.abilities.realtime else self._automatic
             if last in self._answered:
                 continue
@@ -395,7 +395,7 @@ class PrinterSession:
             reason = "printer-silent"
         if reason == "printer-silent" and was_open:
             # A link can seem alive long after the printer was switched off: once anew before anybody is told.
-            await self._hang_up()
+            await self.close()
             await self._connect()
             reason = await self._at_rest()
         if reason is None:
@@ -533,12 +533,11 @@ class PrinterSession:
             if await self._reply(RealTime, quiet_s) is not None:
                 continue
             state = state_of_round(answers[1], answers[2], answers[4])
-            if self._automatic is not None and self._automatic.low_battery:
-                state = replace(state, low_battery=True)  # No question has a bit for it.
-            if not state.error:
-                return state
-            error = await self._realtime(3)
-            return state_of_round(answers[1], answers[2], answers[4], error or 0)
+            if state.error:
+                cause = await self._realtime(3)
+                state = state_of_round(answers[1], answers[2], answers[4], cause or 0)
+            battery = self._automatic is not None and self._automatic.low_battery  # No question has a bit for it.
+            return replace(state, low_battery=battery)
         return None
 
     async def _realtime(self, question: int) -> int | None:
@@ -560,11 +559,6 @@ class PrinterSession:
         self._demultiplexer.reset()
         self._inbox.clear()
 
-    async def _hang_up(self) -> None:
-        self._open = False
-        self._settled = False
-        await self._link.close()
-
     async def _send(self, data: bytes) -> None:
         """Offer the bytes until the link has taken all. Raises _GaveUpError when it holds back for too long."""
         patience, offset = self._patience, 0
@@ -574,7 +568,7 @@ class PrinterSession:
             offset += taken
             self._sent_bytes += taken
             await self._hear(0)
-            self._mind_the_paper()
+            self._mind_the_time()
             if taken:
                 until = None
                 continue
@@ -586,9 +580,9 @@ class PrinterSession:
         if self._trouble == "stalled":
             self._watch(None)
 
-    def _mind_the_paper(self) -> None:
-        """No paper takes for ever."""
-        if self._now() >= self._paper_until:
+    def _mind_the_time(self) -> None:
+        """Neither a paper nor the questions before it take for ever."""
+        if self._now() >= self._all_until:
             raise _GaveUpError(self._trouble or "stalled")
 
     async def _why_held(self, *, between: bool) -> str:

@@ -12,6 +12,10 @@ from protocol.reasons import Reason
 from protocol.records import PaperKind, PrintOutcome
 from protocol.sealed import Sealed
 
+# Reasons of paper outcomes that the handheld itself gives, beside those of printers.
+RESTART = "restart"  # It started again while a paper was printing.
+SEEN_BY_COLLECTOR = "seen-by-collector"
+
 
 class PaperState(Enum):
     """Where a print job stands. STARTED without an end is UNKNOWN after a restart."""
@@ -157,7 +161,7 @@ def in_order(effects: tuple[Effect, ...]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintResult:
-    """How a print job ended. reason: a code of `printer_words`, why it is not certain that the paper is out."""
+    """How a print job ended. reason: a code of `device.paper_words`, why it is not certain that the paper is out."""
 
     outcome: PrintOutcome
     reason: str | None = None

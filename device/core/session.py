@@ -14,6 +14,8 @@ from device.core import commands as c
 from device.core import events as e
 from device.core.day import ShiftWork
 from device.core.effects import (
+    RESTART,
+    SEEN_BY_COLLECTOR,
     Answer,
     Append,
     Done,
@@ -36,7 +38,6 @@ from device.core.events import PACKAGES
 from device.core.memory import Identity, Memory
 from device.core.outbox import Outbox
 from device.core.papers import paper_for
-from device.core.printer_words import RESTART, SEEN_BY_COLLECTOR
 from device.core.stops import UNKNOWN_DAYS, StopWork
 from device.core.work import Work
 from protocol import codec

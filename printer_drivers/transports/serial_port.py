@@ -14,9 +14,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 from serial import Serial
+from serial.tools import list_ports
 
 from printer_drivers.profiles import Flow
 from printer_drivers.transports import Inbox, LinkError, LinkLost, writable
@@ -37,6 +39,16 @@ _BUSY = frozenset({errno.EBUSY, errno.EAGAIN})
 _AWAY = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET})
 
 _T = TypeVar("_T")
+
+DEVICES = Path("/dev")
+
+
+def ports(devices: Path = DEVICES) -> list[tuple[str, str]]:
+    """Paths of ports that a printer may stand behind, each with what the kernel calls it; classic Bluetooth too."""
+    found = {port.device: str(port) for port in list_ports.comports()}
+    for path in map(str, devices.glob("rfcomm*")):
+        found[path] = f"{path} - Bluetooth"
+    return sorted(found.items())
 
 
 def _pyserial(path: str, baud: int, flow: Flow) -> Serial:

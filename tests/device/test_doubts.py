@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.core.commands import CloseShift, ConfirmPaper, PrintPaper, SkipReading
-from device.core.effects import Append, Done, Durable, PaperState, PrintResult
+from device.core.effects import RESTART, SEEN_BY_COLLECTOR, Append, Done, Durable, PaperState, PrintResult
 from device.core.events import PackagesArrived, PrintEnded
-from device.core.printer_words import RESTART, SEEN_BY_COLLECTOR
 from device.core.session import CollectorSession
 from device.core.work import Paper, Work
 from protocol import wire

@@ -16,8 +16,8 @@ from aiohttp import ClientSession
 
 from device.__main__ import UsageError, _port
 from device.core.effects import PaperJob, PrintResult
-from device.core.printer_words import PRINTER_WORDS
 from device.drive import COMMANDS, READERS, Drive, command_of
+from device.paper_words import PAPER_WORDS
 from device.printing import Files, Printer, Starting, TextFolder
 from device.store import DeviceStore
 from protocol.chain import digest
@@ -148,7 +148,7 @@ def receipt_1(print_no: int, state: str, reason: str | None) -> Json:
         "print_no": print_no,
         "state": state,
         "reason": reason,
-        "words": None if reason is None else PRINTER_WORDS[reason][0],
+        "words": None if reason is None else PAPER_WORDS[reason][0],
     }
 
 

@@ -13,17 +13,18 @@ from aiohttp import ClientSession
 
 from device.app import App
 from device.core.effects import PaperState
-from device.core.printer_words import PRINTER_WORDS
 from device.drive import Drive
 from device.linked_printer import REMEMBERED_NAME, read_remembered
+from device.paper_words import PAPER_WORDS
 from device.printer_door import PrinterDoor
 from device.printing import PaperPress, printer_for
 from device.store import DeviceStore
 from device.uplink import Uplink
-from printer_drivers.__main__ import serial_ports
 from printer_drivers.profiles import Scheme, TextPages, profile_for
 from printer_drivers.raster import render
-from printer_drivers.tickets import page_lines, test_ticket
+from printer_drivers.tickets import page_lines
+from printer_drivers.tickets import test_ticket as ordinary_ticket
+from printer_drivers.transports import serial_port
 from simulator.bluez import FakeBluez
 from simulator.bluez_bus import ADDRESS_VARIABLE
 from simulator.bluez_peripheral import Peripheral
@@ -35,7 +36,6 @@ from tests.device.test_app import die
 from tests.device.test_drive import Caller, ended, intent, program, said
 
 Json = dict[str, Any]
-test_ticket.__test__ = False  # type: ignore[attr-defined]  # It makes a paper; pytest would take it for a test.
 MODEL = "epson-tm-p20ii"
 SOON_S = 5.0
 NOT_CHOSEN = "no printer has been chosen"
@@ -43,7 +43,7 @@ WAIT = "a paper is printing"
 
 
 def words(code: str) -> str:
-    return PRINTER_WORDS[code][0]
+    return PAPER_WORDS[code][0]
 
 
 def quick_printer() -> PrinterModel:
@@ -251,7 +251,7 @@ async def test_tickets_show_how_papers_look_and_which_pages_there_are(
     async with port_in(tmp_path) as (model, address), handheld(tmp_path, store, hub, address) as caller:
         expected = {"done": True, "outcome": "PRINTED", "reason": None, "words": None}
         assert await caller.post("/printer/test") == expected
-        picture = render(test_ticket(profile), profile.dots)
+        picture = render(ordinary_ticket(profile), profile.dots)
         assert model.papers[0].crop((0, 0, *picture.size)).tobytes() == picture.tobytes()
         assert await caller.post("/printer/test", {"ticket": "pages"}) == expected
         assert len(model.text) == len(page_lines(profile))
@@ -355,7 +355,7 @@ async def test_a_scan_lists_likely_printers_first_and_one_of_them_prints(
         assert (first["name"], first["likely"]) == ("MTP-II", True)
         assert first["rssi_dbm"] in (-80, -81)
         assert (last["address"], last["likely"]) == (f"ble://{headset.address}", False)
-        assert len(found["printers"]) == 2 + len(serial_ports())
+        assert len(found["printers"]) == 2 + len(serial_port.ports())
         assert (await caller.post("/printer", {"address": f"{first['address']}?model=mtp-ii"}))["remembered"]
         assert (await caller.post("/printer/test"))["done"]
         assert len(model.papers) == 1
@@ -368,7 +368,7 @@ async def test_without_a_radio_the_ports_are_listed_and_words_say_why_no_more(
     async with handheld(tmp_path, store, hub) as caller:
         found = await caller.get("/printers?seconds=0")
         assert found["troubles"] == [{"reason": "no-bluetooth", "words": words("no-bluetooth")}]
-        assert [one["address"] for one in found["printers"]] == [f"serial://{path}" for path, _ in serial_ports()]
+        assert [one["address"] for one in found["printers"]] == [f"serial://{path}" for path, _ in serial_port.ports()]
         assert "seconds" in (await caller.get("/printers?seconds=31", status=400))["error"]
 
 

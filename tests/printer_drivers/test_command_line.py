@@ -15,11 +15,13 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest
 from PIL import Image
 
-from printer_drivers.__main__ import LINK_REASONS, REASONS, TEXT_BYTES_MAX, main, serial_ports
+from printer_drivers.__main__ import TEXT_BYTES_MAX, main
 from printer_drivers.profiles import PROFILES, UNKNOWN
 from printer_drivers.raster import render
 from printer_drivers.tickets import PAGE_SAMPLES
 from printer_drivers.tickets import test_ticket as ticket_for
+from printer_drivers.transports import serial_port
+from printer_drivers.words import PRINTER_WORDS
 from protocol.document import Document, Feed, Text
 from simulator.bluez import FakeBluez
 from simulator.bluez_bus import ADDRESS_VARIABLE
@@ -27,7 +29,7 @@ from simulator.bluez_peripheral import CAT, Peripheral
 from simulator.print_head import PrintHead
 from simulator.printer import PrinterModel
 from simulator.serial_line import SerialLine
-from tests.device.test_printer_words import MAKERS, ROOT, codes_in
+from tests.device.test_paper_words import MAKERS, ROOT, codes_in
 
 P20, P80 = "epson-tm-p20ii", "epson-tm-p80ii"
 AT_ONCE = {"drain_bytes_per_s": math.inf, "rows_per_s": math.inf}
@@ -196,7 +198,7 @@ async def test_where_nobody_can_confirm_both_tickets_go_out_and_neither_counts_a
     code, said = await run("test", f"file://{file}", "--pages")
     assert code == 1
     assert said.count("CHƯA RÕ") == 2
-    assert "cannot say when it is done" in said
+    assert PRINTER_WORDS["no-fence"][1] in said
     assert "30 t và 31 T" in said
     head = PrintHead(384, on_request=lambda _: None)
     head.execute(file.read_bytes())
@@ -230,7 +232,8 @@ async def test_without_paper_nothing_is_printed_and_the_words_say_why(run: Run) 
     async with on_the_line(printer) as url:
         code, said = await run("test", url, "--pages")
     assert code == 1
-    assert "CHƯA IN GÌ · NOT PRINTED\nHết giấy: lắp cuộn giấy mới · No paper: put in a new roll\n" in said
+    assert "CHƯA IN GÌ · NOT PRINTED" in said
+    assert {words in said for words in PRINTER_WORDS["paper-out"]} == {True}
     assert said.count("NOT PRINTED") == 1, "behind a paper that went wrong no other begins"
     assert "30 t" not in said
     assert no_paper_was_touched(printer)
@@ -272,14 +275,14 @@ async def test_a_cable_that_is_pulled_in_mid_ticket_leaves_it_unknown(run: Run) 
         code, said = await run("test", f"{url}?model={P20}")
     assert code == 1
     assert "UNKNOWN, look at the paper" in said
-    assert LINK_REASONS["lost"] in said
+    assert PRINTER_WORDS["lost"][0] in said
 
 
 @pytest.mark.parametrize("action", ["probe", "test"])
 async def test_a_port_that_is_not_there_is_named_with_what_to_do(run: Run, tmp_path: Path, action: str) -> None:
     code, said = await run(action, f"serial://{tmp_path}/ttyUSB7")
     assert code == 1
-    assert "cắm máy in" in said
+    assert PRINTER_WORDS["no-such-port"][0] in said
     assert f"There is no port {tmp_path}/ttyUSB7. Plug the printer in" in said
     assert ("CHƯA IN GÌ · NOT PRINTED" in said) == (action == "test")
 
@@ -319,8 +322,7 @@ def test_every_reason_that_sessions_and_links_know_has_its_words() -> None:
     makers = [path for path in MAKERS if path.startswith("printer_drivers/")]
     made = {code for path in makers for code in codes_in(ast.parse((ROOT / path).read_text(encoding="utf-8")))}
     assert {"paper-out", "lost", "fence-missing", "no-bluetooth"} <= made, "blind"
-    assert made <= REASONS.keys() | LINK_REASONS.keys()
-    assert REASONS.keys().isdisjoint(LINK_REASONS)
+    assert made <= PRINTER_WORDS.keys()
 
 
 # print.
@@ -463,10 +465,10 @@ async def test_a_print_that_is_stopped_by_hand_says_to_look_at_the_paper() -> No
 async def test_scan_without_bluetooth_says_so_and_lists_ports_all_the_same() -> None:
     code, said = await ended(await process("scan", "--seconds", "0.1", **{ADDRESS_VARIABLE: "unix:path=/nowhere"}))
     assert code == 0
-    assert LINK_REASONS["no-bluetooth"] in said
+    assert PRINTER_WORDS["no-bluetooth"][0] in said
     assert "systemctl start bluetooth" in said
     assert "Cổng nối tiếp · Serial ports" in said
-    for path, _ in serial_ports():
+    for path, _ in serial_port.ports():
         assert f"    serial://{path}\n" in said
 
 
@@ -484,6 +486,6 @@ async def test_scan_shows_printers_in_reach_with_the_address_to_use() -> None:
 def test_classic_bluetooth_is_among_the_ports(tmp_path: Path) -> None:
     (tmp_path / "rfcomm0").touch()
     (tmp_path / "tty7").touch()
-    ports = serial_ports(tmp_path)
+    ports = serial_port.ports(tmp_path)
     assert (f"{tmp_path}/rfcomm0", f"{tmp_path}/rfcomm0 - Bluetooth") in ports
     assert not [path for path, _ in ports if "tty7" in path]

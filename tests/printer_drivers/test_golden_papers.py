@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, features
 
-from device.core.papers import CATEGORY_WORDS
+from device.core.papers import CATEGORY_WORDS, HOLD_SENTENCES
 from printer_drivers.raster import CELL_WIDTH, LINE_HEIGHT, render
 from protocol.document import Document, Item, QrCode, Rule, Style, Text
 from protocol.papers import (
@@ -33,7 +33,7 @@ from protocol.papers import (
     receipt,
 )
 from protocol.readings import READING_CODES
-from protocol.reasons import Reason, words
+from protocol.reasons import Reason
 from protocol.records import DayTotals, Denomination
 from protocol.tariff import Bill, BillLine, half_up
 from protocol.vietqr import payload, purpose_for
@@ -172,7 +172,7 @@ def held(reason: Reason, reading: PaperReading = READING, bill: Bill | None = No
         HOUSEHOLD,
         reading,
         period="2026-11",
-        reason_words=words(reason),
+        reason_words=HOLD_SENTENCES[reason],
         bill=bill,
         pay_by=PAY_BY if code else None,
         qr_payload=transfer_code(HOUSEHOLD, bill.total_vnd) if bill and code else None,
@@ -186,7 +186,7 @@ def could_not_read(customer: PaperCustomer = HOUSEHOLD, arrears: Amounts = (), *
         customer,
         CLOSED,
         period="2026-11",
-        reason_words=f"Chưa ghi được chỉ số nước: {CLOSED.code_words}",
+        reason_words=f"Chưa ghi được chỉ số nước: {CLOSED.code_words}.",
         arrears=arrears,
         shut_off_warning=warning,
         pay_by=PAY_BY if arrears else None,

@@ -167,6 +167,17 @@ async def test_a_printer_that_is_switched_off_is_told_from_one_that_is_mute() ->
     assert desk.holds(PAPER)
 
 
+@pytest.mark.parametrize(("condition", "reason"), [("head_hot", "head-hot"), ("low_battery", "low-battery")])
+@in_virtual_time
+async def test_a_cause_that_no_sensor_of_paper_knows_is_named_all_the_same(condition: str, reason: str) -> None:
+    desk = bench()
+    assert await desk.print() == PRINTED
+    desk.printer.change(condition, on=True)
+    assert await desk.print(NEXT_PAPER) == PrintEnd(JobState.NOT_PRINTED, reason)
+    desk.printer.change(condition, on=False)
+    assert await desk.print(NEXT_PAPER) == PRINTED
+
+
 @in_virtual_time
 async def test_a_printer_near_its_end_of_paper_prints() -> None:
     desk = bench()

@@ -1,16 +1,13 @@
-"""Why a paper did not come out, or may not have, in words for the collector: what is wrong, and what to do about it.
+"""Why a paper did not come out, or may not have, in words for people: what is wrong, and what to do about it.
 
-The codes are those that printers, links and files end a job with; a record carries the code, a screen shows the words.
 One sentence serves a paper that waits and a paper in doubt alike, so none of them says to print again unless the code
 is about the paper itself.
 """
 
-RESTART = "restart"
-SEEN_BY_COLLECTOR = "seen-by-collector"
-FILE = "file-"  # What follows is the name of the operating system's error: file-ENOSPC.
+from collections.abc import Mapping
 
-# code: (Vietnamese, English). FILE stands for all codes that begin so.
-PRINTER_WORDS: dict[str, tuple[str, str]] = {
+# Every code that a session or a link ends a paper with: (Vietnamese, English).
+PRINTER_WORDS: Mapping[str, tuple[str, str]] = {
     # What the printer says of itself.
     "paper-out": ("Hết giấy: lắp cuộn giấy mới vào máy in", "Out of paper: put a new roll into the printer"),
     "cover-open": ("Nắp máy in đang mở: đóng nắp lại cho khít", "The printer's cover is open: close it tightly"),
@@ -28,10 +25,6 @@ PRINTER_WORDS: dict[str, tuple[str, str]] = {
     "printer-silent": (
         "Máy in không trả lời: kiểm tra máy in đã bật, tắt và bật lại nếu cần",
         "The printer does not answer: see that it is on; if it is, switch it off and on",
-    ),
-    "driver-error": (
-        "Lỗi phần mềm khi in: xem giấy đã ra chưa, rồi in lại và báo cho chi nhánh",
-        "The printing software failed: see whether the paper came out, then print again and tell the branch",
     ),
     "printer-busy": (
         "Máy in còn bận với giấy trước: chờ một lát, nếu vẫn vậy thì tắt và bật lại máy in",
@@ -55,10 +48,6 @@ PRINTER_WORDS: dict[str, tuple[str, str]] = {
     ),
     # The link.
     "lost": (
-        "Mất kết nối với máy in: kiểm tra máy in còn bật và ở gần, dây còn cắm",
-        "The connection to the printer is gone: see that it is on and near, and that its cable is plugged in",
-    ),
-    "link-lost": (
         "Mất kết nối với máy in: kiểm tra máy in còn bật và ở gần, dây còn cắm",
         "The connection to the printer is gone: see that it is on and near, and that its cable is plugged in",
     ),
@@ -95,38 +84,4 @@ PRINTER_WORDS: dict[str, tuple[str, str]] = {
         "Máy in này không phải loại dùng được với máy ghi thu: chọn máy in khác",
         "This is not a receipt printer that can be used: choose another one",
     ),
-    # The paper itself.
-    "letter-missing": (
-        "Máy in không có chữ cần in: chuyển sang chế độ in hình, hoặc báo bộ phận kỹ thuật",
-        "The printer lacks a letter of this paper: change to printing pictures, or tell the technical staff",
-    ),
-    "qr-too-large": (
-        "Mã QR không vừa khổ giấy: dùng máy in khổ rộng hơn, hoặc báo bộ phận kỹ thuật",
-        "The QR code does not fit on the paper: use a wider printer, or tell the technical staff",
-    ),
-    "font-missing": (
-        "Máy thiếu phông chữ để in: báo bộ phận kỹ thuật cài lại",
-        "The handheld lacks the fonts for papers: have the technical staff install them again",
-    ),
-    FILE: (
-        "Không ghi được tệp của tờ giấy: kiểm tra bộ nhớ còn trống và thư mục chứa tệp",
-        "The file of the paper cannot be written: see that there is room and that the folder is there",
-    ),
-    # What this handheld and its collector say.
-    RESTART: (
-        "Máy đã khởi động lại trong khi in: hãy xem tờ giấy đã ra đủ chưa",
-        "The handheld started again while printing: see whether the whole paper came out",
-    ),
-    SEEN_BY_COLLECTOR: ("Người thu đã thấy tờ giấy in ra", "The collector has seen the paper"),
 }
-GENERAL = (
-    "Máy in gặp trục trặc: tắt và bật lại máy in, nếu vẫn vậy thì báo bộ phận kỹ thuật",
-    "Something is wrong with the printer: switch it off and on, and if it stays so, tell the technical staff",
-)
-
-
-def printer_words(code: str) -> tuple[str, str]:
-    """A code in words, (Vietnamese, English); a general sentence for a code that is not known here."""
-    if code.startswith(FILE):
-        code = FILE
-    return PRINTER_WORDS.get(code, GENERAL)

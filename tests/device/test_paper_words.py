@@ -8,7 +8,8 @@ from unicodedata import normalize
 
 import pytest
 
-from device.core.printer_words import FILE, GENERAL, PRINTER_WORDS, SEEN_BY_COLLECTOR, printer_words
+from device.core.effects import SEEN_BY_COLLECTOR
+from device.paper_words import FILE, GENERAL, PAPER_WORDS, paper_words
 from protocol import codec
 from protocol.fields import Code
 from protocol.words import fold
@@ -55,12 +56,12 @@ def made() -> dict[str, str]:
 def test_every_code_that_is_made_anywhere_has_its_words() -> None:
     found = made()
     assert {"paper-out", "stalled", "fence-missing", "letter-missing", "lost", "no-bluetooth"} <= found.keys(), "blind"
-    assert {code: path for code, path in found.items() if code not in PRINTER_WORDS} == {}
+    assert {code: path for code, path in found.items() if code not in PAPER_WORDS} == {}
 
 
-@pytest.mark.parametrize("code", PRINTER_WORDS)
+@pytest.mark.parametrize("code", PAPER_WORDS)
 def test_words_say_what_is_wrong_and_what_to_do(code: str) -> None:
-    vi, en = printer_words(code)
+    vi, en = paper_words(code)
     assert normalize("NFC", vi) == vi
     assert fold(vi) != vi.lower(), "Vietnamese has its marks"
     assert en.isascii()
@@ -69,16 +70,16 @@ def test_words_say_what_is_wrong_and_what_to_do(code: str) -> None:
         assert [one.count(": ") for one in (vi, en)] == [1, 1], "trouble: remedy"
 
 
-@pytest.mark.parametrize("code", sorted(PRINTER_WORDS.keys() - {FILE}))
+@pytest.mark.parametrize("code", sorted(PAPER_WORDS.keys() - {FILE}))
 def test_codes_can_stand_in_a_record(code: str) -> None:
     assert codec.reader(Code)(code, "reason") == code
 
 
 @pytest.mark.parametrize("code", ["file-ENOSPC", "file-EACCES", "file-error"])
 def test_every_trouble_with_files_has_one_sentence(code: str) -> None:
-    assert printer_words(code) == PRINTER_WORDS[FILE]
+    assert paper_words(code) == PAPER_WORDS[FILE]
 
 
 @pytest.mark.parametrize("code", ["", "on-fire", "PAPER-OUT", "files", "0x17"])
 def test_code_of_a_later_version_has_a_general_sentence(code: str) -> None:
-    assert printer_words(code) == GENERAL
+    assert paper_words(code) == GENERAL
