@@ -1,4 +1,4 @@
-# Set-up happens by itself: each target below first brings .venv and the fonts up to what the lock files say.
+# Set-up happens by itself: each target below first brings .venv, fonts and web assets up to what the lock files say.
 # With nothing to do that costs a few file times; `make help` lists what can be asked for.
 
 SHELL := /bin/bash
@@ -18,8 +18,12 @@ INSTALLED := $(VENV)/.installed
 NPM_INSTALLED := node_modules/.package-lock.json
 FONTS := printer_drivers/fonts
 FONT_FILES := $(FONTS)/NotoSansMono-Regular.ttf $(FONTS)/NotoSansMono-Bold.ttf $(FONTS)/OFL.txt
+VENDOR := device/web/static/vendor
+WEB_FILES := $(VENDOR)/htmx.min.js $(VENDOR)/qr/decode.js $(VENDOR)/be-vietnam-pro-latin-400-normal.woff2
+PHRASES := device/web/locale/vi/LC_MESSAGES/ghithu
+STUBS := $(VENV)/stubs/.installed
 PROGRAMS := $(VENV)/.programs
-READY := $(INSTALLED) $(FONT_FILES) $(PROGRAMS)
+READY := $(INSTALLED) $(FONT_FILES) $(WEB_FILES) $(PHRASES).mo $(PROGRAMS)
 
 # $(call debian,COMMAND,PACKAGES): when COMMAND fails, install PACKAGES, or say in one sentence what is missing.
 define debian
@@ -46,9 +50,11 @@ demo: $(READY) ## A made-up branch in the browser; ONCE=1 plays one day and ends
 test: $(READY) ## All tests
 	@$(PYTHON) -m pytest -q --numprocesses 2 --dist loadfile
 
-check: $(READY) ## Lint and types
+check: $(READY) $(STUBS) ## Lint and types
 	@$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy --strict
+	$(PYTHON) -m mypy --config-file device/sled/mypy.ini --custom-typeshed-dir $(dir $(STUBS)) device/sled
+	node_modules/.bin/tsc --project tsconfig.json
 
 round: $(READY) ## One collecting round: DATA=folder [EXPECTED=file] [OUT=file] [ONLINE=1]
 	@if [[ -z "$(DATA)" ]]; then
@@ -61,7 +67,7 @@ round: $(READY) ## One collecting round: DATA=folder [EXPECTED=file] [OUT=file] 
 bench: $(READY) ## Measures speed and size
 	@$(PYTHON) -m tests.bench
 
-web: $(FONT_FILES) ## Only the files that npm brings
+web: $(FONT_FILES) $(WEB_FILES) ## Only the files that npm brings
 
 lock: $(INSTALLED) ## Lock files anew after a change of dependencies; UPGRADE=1 takes newer versions
 	@compile() {
@@ -71,6 +77,7 @@ lock: $(INSTALLED) ## Lock files anew after a change of dependencies; UPGRADE=1 
 	compile pyproject.toml --output-file requirements.lock
 	compile pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	compile --no-annotate --output-file requirements-uv.lock - <<< uv
+	compile --group stubs --output-file requirements-stubs.lock
 	npm install --package-lock-only --loglevel=error
 
 # The environment is brought up to date, not made anew: only a broken or foreign interpreter is replaced. `sync` takes
@@ -85,9 +92,15 @@ $(INSTALLED): requirements-uv.lock requirements-dev.lock pyproject.toml
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
 	touch $@
 
-# What tests and the demo ask other programs: does the code scan, and a bus for the simulated Bluetooth.
+# MicroPython's idea of the standard library would confuse the types of everything else: it lies apart.
+$(STUBS): requirements-stubs.lock | $(INSTALLED)
+	@rm -rf $(@D)
+	$(UV) pip install --quiet --python $(PYTHON) --require-hashes --target $(@D) --requirement requirements-stubs.lock
+	touch $@
+
+# What tests and the demo ask other programs: does the code scan, a bus for the simulated Bluetooth, and a browser.
 $(PROGRAMS): | $(INSTALLED)
-	@$(call debian,command -v zbarimg && command -v dbus-daemon,zbar-tools dbus)
+	@$(call debian,command -v zbarimg && command -v dbus-daemon && command -v chromium,zbar-tools dbus chromium)
 	mkdir -p $(@D)
 	touch $@
 
@@ -102,3 +115,19 @@ $(FONT_FILES) &: $(NPM_INSTALLED)
 	cp $$package/400Regular/NotoSansMono_400Regular.ttf $(FONTS)/NotoSansMono-Regular.ttf
 	cp $$package/700Bold/NotoSansMono_700Bold.ttf $(FONTS)/NotoSansMono-Bold.ttf
 	cp $$package/LICENSE_FONT $(FONTS)/OFL.txt
+
+$(WEB_FILES) &: $(NPM_INSTALLED)
+	@mkdir -p $(VENDOR)/qr
+	cp node_modules/htmx.org/dist/htmx.min.js $(VENDOR)/
+	cp node_modules/qr/index.js node_modules/qr/decode.js $(VENDOR)/qr/
+	cp node_modules/qr/LICENSE $(VENDOR)/qr/LICENSE.txt
+	for script in latin vietnamese; do for weight in 400 700; do
+	  cp node_modules/@fontsource/be-vietnam-pro/files/be-vietnam-pro-$$script-$$weight-normal.woff2 $(VENDOR)/
+	done; done
+	cp node_modules/htmx.org/LICENSE $(VENDOR)/htmx-LICENSE.txt
+	cp node_modules/@fontsource/be-vietnam-pro/LICENSE $(VENDOR)/be-vietnam-pro-LICENSE.txt
+	touch $(WEB_FILES)
+
+# The words of the screens in the form that the standard library reads.
+$(PHRASES).mo: $(PHRASES).po | $(INSTALLED)
+	@$(PYTHON) -m babel.messages.frontend compile --domain ghithu --input-file $< --output-file $@ 2>/dev/null
