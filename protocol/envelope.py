@@ -33,6 +33,7 @@ class Purpose(bytes, Enum):
     POLICY = b"ghithu/1/policy"
     REQUEST = b"ghithu/1/request"
     ENROL = b"ghithu/1/enrol"
+    CODES = b"ghithu/1/codes"
 
 
 class EnvelopeError(ValueError):

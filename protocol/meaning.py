@@ -10,6 +10,7 @@ from protocol.records import (
     CashCollected,
     CashCounted,
     CashReceived,
+    ContactNoted,
     DayClosed,
     Denomination,
     PaperKind,
@@ -40,6 +41,9 @@ def require_meaning(record: Record) -> None:
                 raise FieldError("PaperPrinted.customer", "only a day slip is nobody's paper")
         case ShiftOpened() | ShiftClosed() | DayClosed():
             _date(type(record).__name__, record.business_date)
+        case ContactNoted():
+            if record.come_back is not None:
+                _date("ContactNoted", record.come_back, "come_back")
         case CashCounted():
             _date("CashCounted", record.business_date)
             _counted("CashCounted", record.notes, record.total_vnd)
@@ -79,6 +83,6 @@ def _counted(kind: str, notes: tuple[Denomination, ...], total_vnd: int) -> None
         raise FieldError(f"{kind}.notes", f"the notes come to {worth}")
 
 
-def _date(kind: str, text: str) -> None:
+def _date(kind: str, text: str, field: str = "business_date") -> None:
     if not is_date(text):
-        raise FieldError(f"{kind}.business_date", "there is no such date")
+        raise FieldError(f"{kind}.{field}", "there is no such date")

@@ -31,21 +31,30 @@ from protocol.fields import (
 )
 from protocol.records import OPEN_BILLS_MAX, Seq, UserCode
 from protocol.tariff import Bill, Tariff
+from protocol.verifier import PHC_LENGTH_MAX
 
 STOPS_MAX = 10_000  # Three times the longest route met.
 PACKAGE_BYTES_MAX = 16 * 2**20  # STOPS_MAX stops of 1,200 bytes, and room.
-POLICY_BYTES_MAX = 64 * 2**10  # 64 collectors of 300 bytes, and room.
+POLICY_BYTES_MAX = 96 * 2**10  # 64 collectors of 1,200 bytes, and room.
+LOGIN_DAYS = 7  # A week in the hills without a network; the least that a policy may grant.
+RETYPE_FROM_VND = 2_000_000  # Some ten household bills: a slip here is a day's wages.
 COLLECTORS_MAX = 64  # Of one unit; a policy names them all.
 PerMille = Annotated[int, Int(0, 1000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorCard:
-    """Who papers name."""
+    """Who papers name, and who may log in.
+
+    verifier: Argon2id in PHC form (`protocol.verifier`); without one nobody logs in as this person. opened: how often
+    the branch has let this person try again; a number that has grown forgives the wrong tries counted so far.
+    """
 
     code: UserCode
     name: Name
     phone: Annotated[str, Text(0, 20)]
+    verifier: Annotated[str, Text(1, PHC_LENGTH_MAX)] | None = None
+    opened: Annotated[int, Int(0, 10**6)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,8 @@ class Policy:
 
     drop_per_mille, drop_m3_min: R2 of product.md. targets: of read and collect rates. cash_rounding_vnd: 1 = none.
     disagree_m3, disagree_per_mille: when two readings are for a person to judge.
+    login_days: how long log-in works without a word from the hub; LOGIN_DAYS where it is not said. retype_from_vnd:
+    from this amount on the collector keys the last three digits before taking it.
     """
 
     unit: Code
@@ -74,6 +85,8 @@ class Policy:
     disagree_per_mille: PerMille = 100
     pay_by_days: Days = 10
     collectors: Annotated[tuple[CollectorCard, ...], Items(0, COLLECTORS_MAX)] = ()
+    login_days: Annotated[int, Int(LOGIN_DAYS, 62)] | None = None
+    retype_from_vnd: VndPositive | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,10 @@ class Reason(StrEnum):
     PRINTED_TOO_OFTEN = "PRINTED_TOO_OFTEN"
     DATE_INPUT = "DATE_INPUT"
     CASH_INPUT = "CASH_INPUT"
+    NOTHING_TO_OVERRIDE = "NOTHING_TO_OVERRIDE"
+    CODE_USED = "CODE_USED"
+    SCREEN_IS_OLD = "SCREEN_IS_OLD"
+    OTHER_COLLECTOR = "OTHER_COLLECTOR"
 
 
 # code: (Vietnamese, English, how far it reaches, may a supervisor override it?)
@@ -164,6 +168,30 @@ REASONS: dict[Reason, tuple[str, str, Scope, bool]] = {
     Reason.CASH_INPUT: (
         "Tổng tiền quá lớn, hãy đếm lại từng loại tiền",
         "The sum is too large: count each note again",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.NOTHING_TO_OVERRIDE: (
+        "Khách hàng này không bị giữ theo điều kiện mà giám sát được phép bỏ qua",
+        "Nothing is held here that a supervisor may lift",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.CODE_USED: (
+        "Mã giám sát này đã dùng rồi, hãy xin mã khác",
+        "This supervisor's code has been used: ask for another",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.SCREEN_IS_OLD: (
+        "Màn hình này đã cũ vì khách hàng vừa được ghi ở chỗ khác, hãy xem lại rồi làm tiếp",
+        "This screen is old: something was recorded here meanwhile. Look again, then go on",
+        Scope.THIS_ACTION,
+        False,
+    ),
+    Reason.OTHER_COLLECTOR: (
+        "Ca đang mở là của nhân viên khác, hãy để người đó đóng ca",
+        "Another collector's shift is open: let them close it",
         Scope.THIS_ACTION,
         False,
     ),

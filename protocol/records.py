@@ -42,6 +42,8 @@ Seq = Annotated[int, Int(1, 2**31 - 1)]
 DeviceNo = Annotated[int, Int(0, 10**6)]  # 0 is the hub itself.
 UserCode = Annotated[str, Text(1, 32, "[a-z0-9._-]{1,32}")]
 Reason = Annotated[str, Text(1, 300)]
+CodeNo = Annotated[int, Int(0, 99)]  # Of a supervisor's code: its first two digits.
+Proof = Annotated[bytes, Bytes(16, 16)]
 
 
 class PackageRef(NamedTuple):
@@ -154,6 +156,7 @@ class ReadingTaken(HandheldRecord):
 
     use_m3 is negative only while the index is below the previous one and no code explains it; then there is no bill.
     hold: reason code that held the money of this period, if any. confirmed: warnings that were keyed again.
+    photo: SHA-256 of a picture of the meter, which travels by itself.
     Source: product.md, collection rules; records.md.
     """
 
@@ -173,6 +176,7 @@ class ReadingTaken(HandheldRecord):
     removed_index: Index | None = None
     installed_index: Index | None = None
     confirmed: Annotated[tuple[Code, ...], Items(1, 4)] | None = None
+    photo: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +221,14 @@ class CollectionVoided(HandheldRecord):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingSkipped(HandheldRecord):
-    """A visit at which the meter could not be read. code: why (`protocol.readings`)."""
+    """A visit at which the meter could not be read. code: why (`protocol.readings`). photo: as with a reading."""
 
     KIND: ClassVar[int] = 5
     TITLE: ClassVar[tuple[str, str]] = ("Không ghi được", "Reading skipped")
     customer: CustomerId
     period: PeriodText
     code: Code
+    photo: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +244,51 @@ class PaperPrinted(HandheldRecord):
     outcome: PrintOutcome
     customer: CustomerId | None = None
     reason: Code | None = None
+
+
+class ContactOutcome(StrEnum):
+    """What came of a visit at which nothing was collected."""
+
+    NOBODY_HOME = "NOBODY_HOME"
+    NO_MONEY_NOW = "NO_MONEY_NOW"
+    PAYS_LATER = "PAYS_LATER"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactNoted(HandheldRecord):
+    """A visit to come back from: the customer stays in the come-back list until the bill is paid.
+
+    come_back: the civil date the customer named, if any.
+    """
+
+    KIND: ClassVar[int] = 7
+    TITLE: ClassVar[tuple[str, str]] = ("Hẹn quay lại", "Contact noted")
+    customer: CustomerId
+    period: PeriodText
+    outcome: ContactOutcome
+    come_back: DateText | None = None
+    note: OptionalText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleOverridden(HandheldRecord):
+    """A supervisor's single-use code lifted a hold from one reading, and from nothing else.
+
+    reading: digest of the ReadingTaken that is held. hold: the reason lifted. code_no, proof: which code of this
+    handheld, and that it was known (`protocol.codes`); the hub checks both again.
+    Source: product.md, collection rules.
+    """
+
+    KIND: ClassVar[int] = 8
+    TITLE: ClassVar[tuple[str, str]] = ("Giám sát cho thu", "Rule overridden")
+    customer: CustomerId
+    period: PeriodText
+    reading: Digest
+    hold: Code
+    reason: Reason
+    code_no: CodeNo
+    proof: Proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +328,48 @@ class ShiftClosed(HandheldRecord):
     period: PeriodText
     business_date: DateText
     totals: DayTotals
+
+
+class StatusMoment(StrEnum):
+    """Why a handheld tells of itself just now."""
+
+    SHIFT_OPENED = "SHIFT_OPENED"
+    HOURLY = "HOURLY"
+    BATTERY_LOW = "BATTERY_LOW"
+    CLOCK = "CLOCK"
+    SHIFT_CLOSING = "SHIFT_CLOSING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceStatus(HandheldRecord):
+    """State of the handheld itself, at moments worth a record. What it cannot know is left out.
+
+    charging: 0 or 1. storage_free_mib: of the disk that holds its records. unsent: records not yet acked, this one
+    left out. clock: code of what is wrong with its clock. printer: code of what is wrong with its printer.
+    """
+
+    KIND: ClassVar[int] = 11
+    TITLE: ClassVar[tuple[str, str]] = ("Tình trạng máy", "Device status")
+    period: PeriodText
+    moment: StatusMoment
+    software: Annotated[str, Text(1, 40)]
+    unsent: Count
+    battery_percent: Annotated[int, Int(0, 100)] | None = None
+    charging: Annotated[int, Int(0, 1)] | None = None
+    storage_free_mib: Annotated[int, Int(0, 10**9)] | None = None
+    clock: Code | None = None
+    printer: Code | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogInOpened(HandheldRecord):
+    """A supervisor's single-use code let a collector try again whose log-in was locked. The header names whom."""
+
+    KIND: ClassVar[int] = 12
+    TITLE: ClassVar[tuple[str, str]] = ("Mở khóa đăng nhập", "Log-in opened")
+    period: PeriodText
+    code_no: CodeNo
+    proof: Proof
 
 
 class FileRef(NamedTuple):
@@ -449,6 +541,39 @@ class DayClosed(HubRecord):
     reason: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeGiven(HubRecord):
+    """A supervisor was shown the next single-use code of a handheld, having said what for."""
+
+    KIND: ClassVar[int] = 79
+    TITLE: ClassVar[tuple[str, str]] = ("Cấp mã giám sát", "Supervisor code given")
+    device: DeviceNo
+    code_no: CodeNo
+    reason: Reason
+    by: UserCode
+    customer: CustomerId | None = None
+
+
+class PersonChange(StrEnum):
+    """What was done about somebody's log-in."""
+
+    ADDED = "ADDED"
+    PASSWORD = "PASSWORD"  # noqa: S105 -- The name of a change, no password.
+    OPENED = "OPENED"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonChanged(HubRecord):
+    """Somebody was named, got a password, was let in again after too many wrong ones, or may no longer log in."""
+
+    KIND: ClassVar[int] = 80
+    TITLE: ClassVar[tuple[str, str]] = ("Thay đổi người dùng", "Person changed")
+    person: UserCode
+    change: PersonChange
+    by: UserCode
+
+
 HANDHELD_KINDS: dict[int, type[HandheldRecord]] = {
     cls.KIND: cls
     for cls in (
@@ -458,8 +583,12 @@ HANDHELD_KINDS: dict[int, type[HandheldRecord]] = {
         CollectionVoided,
         ReadingSkipped,
         PaperPrinted,
+        ContactNoted,
+        RuleOverridden,
         CashCounted,
         ShiftClosed,
+        DeviceStatus,
+        LogInOpened,
     )
 }
 HUB_KINDS: dict[int, type[HubRecord]] = {
@@ -475,6 +604,8 @@ HUB_KINDS: dict[int, type[HubRecord]] = {
         PaperReturned,
         SupervisorDecided,
         DayClosed,
+        CodeGiven,
+        PersonChanged,
     )
 }
 RECORD_KINDS: dict[int, type[Record]] = {**HANDHELD_KINDS, **HUB_KINDS}

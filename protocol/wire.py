@@ -8,9 +8,10 @@ from hashlib import sha256
 from typing import Annotated
 
 from protocol import codec
+from protocol.codes import CODES_BYTES_MAX
 from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed, seal
 from protocol.fields import Bytes, Code, CustomerId, Digest, Int, Items, Millis, PeriodText, Text, Vnd
-from protocol.package import OpenBill
+from protocol.package import POLICY_BYTES_MAX, OpenBill
 from protocol.records import OPEN_BILLS_MAX, DeviceNo, UserCode
 from protocol.values import Imei
 
@@ -147,10 +148,11 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packages:
-    """Signed policy and route packages, as they were signed."""
+    """Signed policy, route packages and supervisor's codes, as they were signed."""
 
-    policy: Annotated[bytes, Bytes(1, 64 * 2**10)]
+    policy: Annotated[bytes, Bytes(1, POLICY_BYTES_MAX)]
     packages: Annotated[tuple[Annotated[bytes, Bytes(1, 16 * 2**20)], ...], Items(0, 32)]
+    codes: Annotated[bytes, Bytes(1, CODES_BYTES_MAX)] | None = None
 
 
 def body(value: object) -> bytes:

@@ -448,8 +448,20 @@ SCALARS: dict[str, Any] = {
     "device-no": records.DeviceNo,
     "user-code": records.UserCode,
     "reason": records.Reason,
+    "code-no": records.CodeNo,
+    "proof": records.Proof,
 }
-ENUMS = (NoFix, ClockSource, records.PaperKind, records.PrintOutcome, records.VoidReason, records.Decision)
+ENUMS = (
+    NoFix,
+    ClockSource,
+    records.PaperKind,
+    records.PrintOutcome,
+    records.VoidReason,
+    records.ContactOutcome,
+    records.StatusMoment,
+    records.Decision,
+    records.PersonChange,
+)
 
 
 def side_for(annotation: Any) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -208,7 +208,8 @@ def test_any_policy_of_the_declarations_comes_back(wire: dict[int, Wire]) -> Non
 def test_fields_with_a_usual_value_are_still_written() -> None:
     """What a branch's numbers were must not change when a default does."""
     written = codec.pack(policy())
-    assert written.keys() == members(Policy).keys()
+    unsaid = {place for place, one in enumerate(fields(Policy), 1) if one.default is None}
+    assert written.keys() == members(Policy).keys() - unsaid
 
 
 # Size.
