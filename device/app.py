@@ -23,8 +23,10 @@ from device.core.effects import (
     Effect,
     FetchChanges,
     FetchPackages,
+    FetchPolicy,
     KeepAck,
     KeepChange,
+    KeepCodes,
     KeepPackage,
     KeepPolicy,
     Print,
@@ -93,6 +95,7 @@ class App:
         self._turns: set[asyncio.Task[Answer | None]] = set()
         self._under_way: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
+        self._turned = asyncio.Event()
 
     async def start(self, tick_s: float | None = TICK_S) -> None:
         """Settle what a restart left open, then let time pass. tick_s: None where someone else dispatches Tick."""
@@ -120,6 +123,16 @@ class App:
         while self._turns or self._under_way:
             await asyncio.wait([*self._turns, *self._under_way], return_when=asyncio.FIRST_COMPLETED)
 
+    async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something holds, looking after each turn; whether it came to hold in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not holds():
+                    await self._turned.wait()
+        except TimeoutError:
+            return holds()
+        return True
+
     @property
     def under_way(self) -> bool:
         """Whether a print or a call has not ended yet."""
@@ -143,9 +156,12 @@ class App:
             try:
                 effects = decide()
                 assert in_order(effects), "a visible effect must not come before a durable one"
-                return await self._perform(effects)
+                answer = await self._perform(effects)
             except Exception as error:  # noqa: BLE001 -- The core may hold what is not on disk: believe the store alone.
                 self._fatal(error)
+            self._turned.set()  # Wakes all who wait; the next turn has an event of its own.
+            self._turned = asyncio.Event()
+            return answer
 
     async def _perform(self, effects: tuple[Effect, ...]) -> Answer | None:
         answer = None
@@ -160,6 +176,8 @@ class App:
                 case KeepPolicy():
                     await self._store.keep_policy(effect)
                     log.info("policy %d", effect.version)
+                case KeepCodes():
+                    await self._store.keep_codes(effect)
                 case KeepPackage():
                     await self._store.keep_package(effect)
                     log.info("package of route %s, version %d", effect.route, effect.version)
@@ -170,7 +188,7 @@ class App:
                     log.info("the hub has everything up to record %d", effect.seq)
                 case Print():
                     self._begin(self._press.print(effect))
-                case Upload() | AskHead() | FetchPackages() | FetchChanges():
+                case Upload() | AskHead() | FetchPackages() | FetchPolicy() | FetchChanges():
                     self._begin(self._network.perform(effect))
                 case Answer():
                     answer = effect
@@ -201,7 +219,7 @@ class App:
     async def _tick(self, tick_s: float) -> None:
         while True:
             await asyncio.sleep(tick_s)
-            await self.dispatch(Tick())
+            await self.dispatch(Tick(printer=self._press.trouble))
 
     def _fatal(self, error: BaseException) -> NoReturn:
         self._dead = True

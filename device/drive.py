@@ -15,16 +15,16 @@ from typing import Any, get_args
 from aiohttp import web
 
 from device.app import App
-from device.core.commands import Command, Which
+from device.core.commands import Command, OpenLogIn, OverrideHold, Which
 from device.core.effects import Answer, Done, PaperState, Refused
-from device.core.stops import StopWork
+from device.core.stops import MARK_BYTES, StopWork
 from device.core.work import Work
 from device.paper_words import paper_words
 from protocol import codec
 from protocol.codec import FieldError
 from protocol.fields import Code, CustomerId, DateText, Index, OptionalText, VndPositive
 from protocol.reasons import words
-from protocol.records import Denominations, PaperKind, Record, Seq, UserCode, VoidReason
+from protocol.records import ContactOutcome, Denominations, PaperKind, Record, Seq, UserCode, VoidReason
 from protocol.words import fold
 
 BODY_BYTES_MAX = 16 * 2**10  # The longest command is a count of cash: some hundred bytes.
@@ -89,8 +89,15 @@ READERS: dict[str, Reader] = {
     "note": codec.reader(OptionalText),
     "kind": _member(PaperKind),
     "notes": codec.reader(Denominations),
+    "photo": _hex(32),
+    "seen": _hex(MARK_BYTES),
+    "outcome": _member(ContactOutcome),
+    "come_back": codec.reader(DateText),
 }
-COMMANDS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Command)}
+# What rests on a supervisor's code comes through `device.access` alone, which checks the code.
+COMMANDS: dict[str, type[Any]] = {
+    cls.__name__: cls for cls in get_args(Command) if cls not in (OverrideHold, OpenLogIn)
+}
 DOUBTFUL = "doubtful"  # Beside the states of jobs: its job is over, and the question open.
 # What of a record a program may want to see at once.
 RECORD_FIELDS = ("customer", "period", "amount_vnd", "receipt_no", "code", "index", "use_m3", "hold", "total_vnd")
@@ -171,8 +178,8 @@ def state_json(app: App) -> Json:
         "waiting_papers": waiting_papers(work),
         "doubtful_papers": doubtful_papers(work),
         "printer": {"trouble": app.printer_trouble, "words": printer_sentence(app.printer_trouble)},
-        "trouble": session.outbox.trouble or session.download_trouble,
-        "last_contact_ms": session.last_contact_ms,
+        "trouble": session.outbox.trouble or session.exchange.trouble,
+        "last_contact_ms": session.exchange.last_contact_ms,
         "busy": app.under_way,
         "routes": [
             {

@@ -18,6 +18,7 @@ from device.core.effects import (
     Append,
     KeepAck,
     KeepChange,
+    KeepCodes,
     KeepPackage,
     KeepPolicy,
     PaperJob,
@@ -74,32 +75,36 @@ class DeviceStore:
 
     async def append(self, effect: Append) -> None:
         """Commit a record with the job of its paper, or the end of one. Only the next of the chain is taken."""
-        await self._commit(partial(_append, effect))
+        await self.commit(partial(_append, effect))
 
     async def queue_paper(self, effect: QueuePaper) -> None:
         """Commit a print job."""
-        await self._commit(partial(_insert_paper, effect.job))
+        await self.commit(partial(_insert_paper, effect.job))
 
     async def keep_policy(self, effect: KeepPolicy) -> None:
         """Commit the policy in force."""
-        await self._commit(partial(_execute, "REPLACE INTO policy VALUES (1, ?, ?)", (effect.version, effect.message)))
+        await self.commit(partial(_execute, "REPLACE INTO policy VALUES (1, ?, ?)", (effect.version, effect.message)))
+
+    async def keep_codes(self, effect: KeepCodes) -> None:
+        """Commit the supervisor's codes in force."""
+        await self.commit(partial(_execute, "REPLACE INTO codes VALUES (1, ?, ?)", (effect.version, effect.message)))
 
     async def keep_package(self, effect: KeepPackage) -> None:
         """Commit a route's package in place of the one before."""
         row = (effect.route, effect.version, effect.message)
-        await self._commit(partial(_execute, "REPLACE INTO package VALUES (?, ?, ?)", row))
+        await self.commit(partial(_execute, "REPLACE INTO package VALUES (?, ?, ?)", row))
 
     async def keep_change(self, effect: KeepChange) -> None:
         """Commit what the hub said of some customers, and how far that reaches."""
-        await self._commit(partial(_keep_change, effect))
+        await self.commit(partial(_keep_change, effect))
 
     async def acknowledge(self, effect: KeepAck) -> None:
         """Commit the hub's word. Nothing is deleted for it: acked records stay."""
-        await self._commit(partial(_execute, "REPLACE INTO ack VALUES (1, ?, ?)", (effect.seq, effect.message)))
+        await self.commit(partial(_execute, "REPLACE INTO ack VALUES (1, ?, ?)", (effect.seq, effect.message)))
 
     async def mark_started(self, job: PaperJob) -> None:
         """Commit that a paper's first byte is about to leave: from here on nobody can say that it is not out."""
-        await self._commit(partial(_set_state, job, PaperState.STARTED))
+        await self.commit(partial(_set_state, job, PaperState.STARTED))
 
     # Reading.
 
@@ -109,9 +114,10 @@ class DeviceStore:
 
     async def load(self) -> Memory:
         """All that a session is rebuilt from."""
-        return await self._commit(_load)
+        return await self.commit(_load)
 
-    async def _commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, on disk when this returns. Raises StoreError."""
         return await self._run(partial(_transaction, work))
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -226,6 +232,7 @@ def _load(db: sqlite3.Connection) -> Memory:
     """In one transaction, so that all of it is of one moment."""
     policy = db.execute("SELECT message FROM policy").fetchone()
     ack = db.execute("SELECT seq, message FROM ack").fetchone()
+    codes = db.execute("SELECT message FROM codes").fetchone()
     bodies: defaultdict[str, list[bytes]] = defaultdict(list)
     for route, body in db.execute("SELECT route, body FROM change ORDER BY customer"):
         bodies[route].append(body)
@@ -242,4 +249,5 @@ def _load(db: sqlite3.Connection) -> Memory:
         ),
         acked_seq=ack[0] if ack else 0,
         ack=ack[1] if ack else None,
+        codes=codes[0] if codes else None,
     )

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from device.clock import Clock
-from device.core.effects import AskHead, FetchChanges, FetchPackages, Upload
+from device.core.effects import AskHead, FetchChanges, FetchPackages, FetchPolicy, Upload
 from device.core.events import (
     PACKAGES,
+    POLICY,
     ChangesArrived,
     Event,
     FetchFailed,
@@ -31,6 +32,7 @@ from device.store import StoreError
 from protocol import codec, wire
 from protocol.codec import CodecError, FieldError
 from protocol.envelope import EnvelopeError, PublicKeyError, Purpose, SigningKey, frame, require_sound_public_key, seal
+from protocol.package import POLICY_BYTES_MAX
 from protocol.values import Imei
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ NONCE_BYTES = 16
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-NetworkEffect = Upload | AskHead | FetchPackages | FetchChanges
+NetworkEffect = Upload | AskHead | FetchPackages | FetchPolicy | FetchChanges
 Messages = Callable[[int, int], Awaitable[tuple[bytes, ...]]]
 
 
@@ -146,6 +148,13 @@ FETCH_PACKAGES = Call(
     body_max=PACKAGES_BYTES_MAX,
     total_s=DOWNLOAD_TIMEOUT_S,
 )
+FETCH_POLICY = Call(
+    method="GET",
+    path="/v1/policy",
+    answer_type=wire.BODY_TYPE,
+    body_max=POLICY_BYTES_MAX + ANSWER_BYTES_MAX,
+    total_s=SILENCE_TIMEOUT_S,
+)
 
 
 class Uplink:
@@ -181,6 +190,9 @@ class Uplink:
                     return UploadAcked(message=_message(await self._signed(ASK_HEAD)))
                 case FetchPackages():
                     return PackagesArrived(packages=_decoded(wire.Packages, await self._signed(FETCH_PACKAGES)))
+                case FetchPolicy():
+                    found = _decoded(wire.Packages, await self._signed(FETCH_POLICY))
+                    return PackagesArrived(packages=found, what=POLICY)
                 case FetchChanges():
                     return ChangesArrived(changes=_changes(effect, await self._signed(_changes_call(effect))))
                 case never:
@@ -364,6 +376,8 @@ def _lost(effect: NetworkEffect, sentence: str) -> Event:
             return UploadLost(sentence=sentence)
         case FetchPackages():
             return FetchFailed(what=PACKAGES, sentence=sentence)
+        case FetchPolicy():
+            return FetchFailed(what=POLICY, sentence=sentence)
         case FetchChanges():
             return FetchFailed(what=effect.route, sentence=sentence)
         case never:

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     CODE_USED = "CODE_USED"
     SCREEN_IS_OLD = "SCREEN_IS_OLD"
     OTHER_COLLECTOR = "OTHER_COLLECTOR"
+    BATTERY_LOW = "BATTERY_LOW"
 
 
 # code: (Vietnamese, English, how far it reaches, may a supervisor override it?)
@@ -195,6 +196,12 @@ REASONS: dict[Reason, tuple[str, str, Scope, bool]] = {
         Scope.THIS_ACTION,
         False,
     ),
+    Reason.BATTERY_LOW: (
+        "Pin còn quá ít để lấy dữ liệu, hãy cắm sạc rồi lấy lại",
+        "Too little battery for a download: plug the handheld in and try again",
+        Scope.THIS_ACTION,
+        False,
+    ),
     Reason.NOTHING_TO_PRINT: ("Chưa có gì để in", "There is nothing to print yet", Scope.THIS_ACTION, False),
 }
 
@@ -203,6 +210,11 @@ def words(reason: Reason, language: str = "vi") -> str:
     """What people read. language: "vi" or "en"."""
     vietnamese, english, _, _ = REASONS[reason]
     return vietnamese if language == "vi" else english
+
+
+def overridable(reason: Reason) -> bool:
+    """Whether a supervisor may lift it."""
+    return REASONS[reason][3]
 
 
 def scope(reason: Reason) -> Scope:

@@ -7,7 +7,7 @@ one record, whatever happened in between. ConfirmPaper needs none: a paper is in
 from dataclasses import dataclass
 from enum import Enum
 
-from protocol.records import Denomination, PaperKind, VoidReason
+from protocol.records import ContactOutcome, Denomination, PaperKind, VoidReason
 
 
 class Which(Enum):
@@ -36,7 +36,11 @@ class OpenStop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeReading:
-    """Save what the dial shows. confirmed: the same index has been keyed again after a warning."""
+    """Save what the dial shows. confirmed: the same index has been keyed again after a warning.
+
+    photo: SHA-256 of a picture that is kept. seen: `StopWork.mark` as it was when the screen was made; None where
+    nobody looked at one. Something recorded since then makes the screen old, and the reading is refused.
+    """
 
     intent: bytes
     customer: str
@@ -45,15 +49,49 @@ class TakeReading:
     removed_index: int | None = None
     installed_index: int | None = None
     confirmed: bool = False
+    photo: bytes | None = None
+    seen: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkipReading:
-    """Save why a meter could not be read."""
+    """Save why a meter could not be read. photo, seen: as with TakeReading."""
 
     intent: bytes
     customer: str
     code: str
+    photo: bytes | None = None
+    seen: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteContact:
+    """Save why nothing was collected at this visit, and when to come back: a civil date, if the customer named one."""
+
+    intent: bytes
+    customer: str
+    outcome: ContactOutcome
+    come_back: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideHold:
+    """Lift a hold by a supervisor's code: ten digits, checked against their hash before. because: why, in words."""
+
+    intent: bytes
+    customer: str
+    supervisor_code: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLogIn:
+    """Let a collector try again whose log-in is locked, by a supervisor's code that has been checked."""
+
+    intent: bytes
+    collector: str
+    supervisor_code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,5 +166,21 @@ class DownloadRoute:
     """Ask the hub for policy and packages."""
 
 
-Recorded = OpenShift | TakeReading | SkipReading | Collect | VoidCollection | CountCash | CloseShift  # Make a record.
-Command = Recorded | OpenStop | PrintPaper | ConfirmPaper | SendNow | DownloadRoute
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPolicy:
+    """Ask the hub for its policy alone: who may log in."""
+
+
+Recorded = (  # Make a record.
+    OpenShift
+    | TakeReading
+    | SkipReading
+    | Collect
+    | VoidCollection
+    | NoteContact
+    | OverrideHold
+    | OpenLogIn
+    | CountCash
+    | CloseShift
+)
+Command = Recorded | OpenStop | PrintPaper | ConfirmPaper | SendNow | DownloadRoute | AskPolicy

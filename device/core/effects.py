@@ -60,6 +60,14 @@ class KeepPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepCodes:
+    """Commit verified supervisor's codes."""
+
+    version: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepPackage:
     """Commit a verified package."""
 
@@ -112,6 +120,11 @@ class FetchPackages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPolicy:
+    """Ask the hub for policy and codes alone: what log-in needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchChanges:
     """Ask the hub what has changed on a route."""
 
@@ -143,8 +156,8 @@ class Answer:
     outcome: Done | Refused
 
 
-Durable = Append | QueuePaper | KeepPolicy | KeepPackage | KeepChange | KeepAck
-Visible = Print | Upload | AskHead | FetchPackages | FetchChanges | Answer
+Durable = Append | QueuePaper | KeepPolicy | KeepCodes | KeepPackage | KeepChange | KeepAck
+Visible = Print | Upload | AskHead | FetchPackages | FetchPolicy | FetchChanges | Answer
 Effect = Durable | Visible
 
 
@@ -157,6 +170,11 @@ def in_order(effects: tuple[Effect, ...]) -> bool:
         elif seen_visible:
             return False
     return True
+
+
+def refused(reason: Reason, doubts: tuple[Reason, ...] = (), detail: str = "") -> tuple[Effect, ...]:
+    """The effects of a command that is not done."""
+    return (Answer(outcome=Refused(reason=reason, warnings=doubts, detail=detail)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,9 @@ from device.core.effects import PaperJob, PrintResult
 from protocol.values import ClockSource, Fix, NoFix
 from protocol.wire import Changes, Packages
 
+PACKAGES = ""  # No route has an empty name.
+POLICY = "policy/"  # Nor one with a stroke.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintEnded:
@@ -41,9 +44,10 @@ class UploadLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagesArrived:
-    """Policy and packages from the hub, not yet verified."""
+    """Policy, packages and codes from the hub, not yet verified. what: PACKAGES or POLICY, as was asked."""
 
     packages: Packages
+    what: str = PACKAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +57,9 @@ class ChangesArrived:
     changes: Changes
 
 
-PACKAGES = ""  # No route has an empty name.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailed:
-    """A download did not come through. what: PACKAGES, or the route whose changes were asked for."""
+    """A download did not come through. what: PACKAGES, POLICY, or the route whose changes were asked for."""
 
     what: str
     sentence: str
@@ -80,8 +81,19 @@ class ClockCompared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRead:
+    """Battery and disk were looked at. None: this machine does not say. storage_free_mib: where the records lie."""
+
+    battery_percent: int | None
+    charging: bool | None
+    storage_free_mib: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Time went by: retry what is due."""
+    """Time went by: retry what is due. printer: code of what is wrong with it."""
+
+    printer: str | None = None
 
 
 Event = (
@@ -94,5 +106,6 @@ Event = (
     | FetchFailed
     | FixAcquired
     | ClockCompared
+    | PowerRead
     | Tick
 )

@@ -30,3 +30,4 @@ class Memory:
     papers: tuple[tuple[PaperJob, PaperState], ...]
     acked_seq: int
     ack: bytes | None
+    codes: bytes | None = None

@@ -82,7 +82,7 @@ def _bill_notice(
     head: PaperHead, customer: PaperCustomer, work: StopWork, about: Sealed, policy: Policy
 ) -> Document:
     assert isinstance(about.record, ReadingTaken)
-    bill, held = about.record.bill, _hold(work, about.record)
+    bill, held = about.record.bill, _hold(work, about, about.record)
     if bill is None or held in AMOUNT_IN_DOUBT or held is Reason.PAYS_BY_COLLECTION_ORDER:
         return _notice(head, customer, work, about, policy)
     arrears = tuple((one.period, one.amount_vnd) for one in work.open_arrears())
@@ -113,7 +113,7 @@ def _notice(
         bill = None
     else:
         assert isinstance(record, ReadingTaken)
-        held = _hold(work, record)
+        held = _hold(work, about, record)
         reason = "Kính báo chỉ số nước và số tiền của kỳ này."
         if held is not None:
             reason = HOLD_SENTENCES.get(held) or words(held)
@@ -135,9 +135,12 @@ def _notice(
     )
 
 
-def _hold(work: StopWork, record: ReadingTaken) -> Reason | None:
-    """Why no cash is taken: as recorded with the reading, or as the stop stands."""
-    return Reason(record.hold) if record.hold is not None and record.hold in Reason.__members__ else work.hold()
+def _hold(work: StopWork, about: Sealed, record: ReadingTaken) -> Reason | None:
+    """Why no cash is taken: as recorded with the reading unless a supervisor lifted that, or as the stop stands."""
+    recorded = Reason(record.hold) if record.hold is not None and record.hold in Reason.__members__ else None
+    if recorded is None or work.is_lifted(recorded, about):
+        return work.hold()
+    return recorded
 
 
 def _receipt(

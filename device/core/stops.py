@@ -9,13 +9,14 @@ from device.core.commands import Which
 from protocol.facts import Facts, Reading, facts_of
 from protocol.package import OpenBill, Policy, RoutePackage, Stop
 from protocol.readings import Use
-from protocol.reasons import Reason, Scope, scope
+from protocol.reasons import Reason, Scope, overridable, scope
 from protocol.records import OPEN_BILLS_MAX, CashCollected, PackageRef, ReadingTaken
 from protocol.rules import hold
 from protocol.sealed import Sealed
 from protocol.tariff import Bill
 from protocol.wire import StopChange
 
+MARK_BYTES = 8
 UNKNOWN_DAYS = 0  # The hub names no days of a reading made elsewhere; rules then compare the m3 as they are.
 
 
@@ -46,7 +47,11 @@ class Due:
 
 @dataclass(slots=True)
 class StopWork:
-    """One stop and what has been done at it in this period. `taken` is the reading that counts now."""
+    """One stop and what has been done at it in this period. `taken` is the reading that counts now.
+
+    contact: the last visit to come back from. latest: the last record of this customer, whatever its kind but paper.
+    overridden: digests of readings whose hold a supervisor has lifted.
+    """
 
     stop: Stop
     package: RoutePackage
@@ -54,6 +59,9 @@ class StopWork:
     cash_rounding_vnd: int
     taken: Sealed | None = None
     skipped: Sealed | None = None
+    contact: Sealed | None = None
+    latest: Sealed | None = None
+    overridden: set[bytes] = field(default_factory=set)
     told: StopChange | None = None
     collections: list[Collection] = field(default_factory=list)
 
@@ -70,6 +78,16 @@ class StopWork:
     def bill_no(self) -> str:
         """This period's bill."""
         return f"{self.stop.customer}-{self.package.period}"
+
+    @property
+    def mark(self) -> bytes:
+        """Changes with each record of this customer: eight bytes, zeros before the first."""
+        return self.latest.digest[:MARK_BYTES] if self.latest is not None else bytes(MARK_BYTES)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether somebody has promised to be here again: noted, and this period's bill not paid since."""
+        return self.contact is not None and not self.is_paid()
 
     @property
     def is_read(self) -> bool:
@@ -102,7 +120,12 @@ class StopWork:
 
     def hold(self) -> Reason | None:
         """Why money is held here, if it is."""
-        return hold(self.reading(), self.facts_now)
+        reason = hold(self.reading(), self.facts_now)
+        return None if reason is not None and self.is_lifted(reason, self.taken) else reason
+
+    def is_lifted(self, reason: Reason, reading: Sealed | None) -> bool:
+        """Whether a supervisor has lifted a hold of this kind from a reading."""
+        return reading is not None and reading.digest in self.overridden and overridable(reason)
 
     def bill(self) -> Bill | None:
         """This period's bill, as far as this handheld knows."""

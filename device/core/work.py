@@ -17,11 +17,15 @@ from protocol.records import (
     CashCollected,
     CashCounted,
     CollectionVoided,
+    ContactNoted,
+    DeviceStatus,
+    LogInOpened,
     PaperKind,
     PaperPrinted,
     PrintOutcome,
     ReadingSkipped,
     ReadingTaken,
+    RuleOverridden,
     ShiftClosed,
     ShiftOpened,
 )
@@ -35,7 +39,7 @@ Paper = tuple[bytes, PaperKind]  # Digest of the record that is shown, and which
 class Work:
     """All state of one handheld but the outbox. `shift`: the last one opened, open or not.
 
-    `prints`: how often each paper is out or may be.
+    `prints`: how often each paper is out or may be. `codes_used`: numbers of supervisor's codes.
     """
 
     def __init__(self, memory: Memory, hub_key: VerifyKey, public_key: bytes) -> None:
@@ -53,6 +57,7 @@ class Work:
         self.by_intent: dict[bytes, Sealed] = {}
         self.days: dict[tuple[str, str], ShiftWork] = {}
         self.prints: dict[Paper, int] = {}
+        self.codes_used: set[int] = set()
         self._ends: dict[Paper, PaperPrinted] = {}
         self._unknown: dict[Paper, PaperPrinted] = {}
         self._collections: dict[bytes, Collection] = {}
@@ -154,12 +159,23 @@ class Work:
                 self.days[key] = self.shift = shift
             case ReadingTaken():
                 self._day(sealed).read.add(record.customer)
-                if (work := self._work(record.customer, record.period)) is not None:
+                if (work := self._visited(sealed, record.customer, record.period)) is not None:
                     work.taken = sealed
             case ReadingSkipped():
                 self._day(sealed).skipped.add(record.customer)
-                if (work := self._work(record.customer, record.period)) is not None:
+                if (work := self._visited(sealed, record.customer, record.period)) is not None:
                     work.skipped = sealed
+            case ContactNoted():
+                if (work := self._visited(sealed, record.customer, record.period)) is not None:
+                    work.contact = sealed
+            case RuleOverridden():
+                self.codes_used.add(record.code_no)
+                if (work := self._visited(sealed, record.customer, record.period)) is not None:
+                    work.overridden.add(record.reading)
+            case LogInOpened():
+                self.codes_used.add(record.code_no)
+            case DeviceStatus():
+                pass
             case CashCollected():
                 day = self._day(sealed)
                 day.collected.append(record)
@@ -167,10 +183,11 @@ class Work:
                 one = self._collections[sealed.digest] = Collection(
                     sealed, record, day.collector, day.business_date
                 )
-                if (work := self.stops.get(record.customer)) is not None:
+                if (work := self._visited(sealed, record.customer)) is not None:
                     work.collections.append(one)  # Of whatever period: what was paid here is never asked for again.
             case CollectionVoided():
                 self._collections[record.collection].voided = True
+                self._visited(sealed, record.customer)
                 self._day(sealed).voided.append(self._collections[record.collection].record)
             case PaperPrinted():
                 self._learn_print(record)
@@ -200,9 +217,13 @@ class Work:
         assert self.shift is not None, f"record {sealed.header.seq} was made without a shift"
         return self.shift
 
-    def _work(self, customer: str, period: str) -> StopWork | None:
+    def _visited(self, sealed: Sealed, customer: str, period: str | None = None) -> StopWork | None:
+        """The stop that a record is of, if it is on this handheld: in that period, or in any where none is given."""
         work = self.stops.get(customer)
-        return work if work is not None and work.package.period == period else None
+        if work is None or period not in (None, work.package.period):
+            return None
+        work.latest = sealed
+        return work
 
     # From the store.
 
@@ -240,7 +261,7 @@ class Work:
                 work.hear(change)
         records, self.records, self.tip = self.records, [], EMPTY
         self.shift = None
-        for index in (self.days, self._collections, self.prints, self._ends, self._unknown):
+        for index in (self.days, self._collections, self.prints, self._ends, self._unknown, self.codes_used):
             index.clear()
         for sealed in records:
             assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"

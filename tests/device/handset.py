@@ -21,8 +21,10 @@ from device.core.effects import (
     Effect,
     FetchChanges,
     FetchPackages,
+    FetchPolicy,
     KeepAck,
     KeepChange,
+    KeepCodes,
     KeepPackage,
     KeepPolicy,
     PaperJob,
@@ -81,6 +83,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.policy: bytes | None = None
+        self.codes: bytes | None = None
         self.packages: dict[str, bytes] = {}
         self.messages: list[bytes] = []
         self.changes: dict[str, tuple[str, bytes]] = {}
@@ -96,6 +99,8 @@ class MemoryStore:
                 self.papers[effect.job] = PaperState.WAITING
             case KeepPolicy():
                 self.policy = effect.message
+            case KeepCodes():
+                self.codes = effect.message
             case KeepPackage():
                 self.packages[effect.route] = effect.message
             case KeepChange():
@@ -131,6 +136,7 @@ class MemoryStore:
             papers=tuple(self.papers.items()),
             acked_seq=self.acked[0],
             ack=self.acked[1],
+            codes=self.codes,
         )
 
 
@@ -159,7 +165,7 @@ class Handset:
                 case Print():
                     self.store.papers[effect.job] = PaperState.STARTED
                     self.printing.append(effect)
-                case Upload() | AskHead() | FetchPackages() | FetchChanges():
+                case Upload() | AskHead() | FetchPackages() | FetchPolicy() | FetchChanges():
                     self.asked.append(effect)
                 case Answer():
                     pass

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from device.core.commands import CloseShift, CountCash, PrintPaper, SkipReading
+from device.core.desk import NoSuchPaperError
 from device.core.effects import Append, PaperJob, PaperState, PrintResult
 from device.core.events import PackagesArrived, PrintEnded
-from device.core.session import NoSuchPaperError
 from protocol import wire
 from protocol.document import Document, QrCode, as_text
 from protocol.package import CollectorCard, PastUse, seal_package, seal_policy

@@ -94,9 +94,9 @@ def test_one_bad_message_keeps_nothing_of_a_download(handset: Handset) -> None:
     for what, packages in forged.items():
         assert arrive(handset, packages) == [], what
         assert handset.store.memory() == before, what
-        assert handset.session.download_trouble, what
+        assert handset.session.exchange.trouble, what
     assert arrive(handset, good) == [KeepPolicy, KeepPackage]
-    assert handset.session.download_trouble == ""
+    assert handset.session.exchange.trouble == ""
 
 
 def test_expired_package_blocks_a_new_shift_and_not_an_open_one(handset: Handset) -> None:
@@ -141,7 +141,7 @@ def test_failed_download_says_why_and_can_be_tried_again(handset: Handset) -> No
     handset.give(DownloadRoute())
     assert handset.session.busy
     handset.give(FetchFailed(what=PACKAGES, sentence="no network"))
-    assert (handset.session.download_trouble, handset.session.busy) == ("no network", False)
+    assert (handset.session.exchange.trouble, handset.session.busy) == ("no network", False)
     assert handset.give(DownloadRoute())[0] == FetchPackages()
 
 
