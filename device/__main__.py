@@ -15,10 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import SystemRandom
 
+from device.access import Access
 from device.app import EXIT_FATAL, App
 from device.clock import clock_for
+from device.core.memory import Identity
 from device.core.session import CollectorSession
 from device.drive import Drive
+from device.hardware.senses import Senses
 from device.keystore import (
     Admission,
     KeystoreError,
@@ -33,12 +36,18 @@ from device.keystore import (
 from device.linked_printer import LinkedPrinter
 from device.printer_door import PrinterDoor
 from device.printing import PaperPress, Printer, printer_for
+from device.shelf import Shelf
+from device.stop_index import StopIndex
 from device.store import DeviceStore, StoreError
 from device.uplink import EnrolError, Uplink, enrol
+from device.web.server import Face
+from device.web.site import Opened, Site
+from device.web.visitors import Visitors
 from protocol.values import Imei, ImeiError
 
 HOME_VARIABLE = "GHITHU_HOME"
 IMEI_VARIABLE = "GHITHU_IMEI"
+POSITION_VARIABLE = "GHITHU_POSITION"
 STORE_NAME = "store.db"
 LOCK_NAME = "lock"
 LISTENING_NAME = "listening.json"
@@ -66,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.action == "enrol":
                 asyncio.run(_enrol(home, given.hub, given.code, given.imei))
             else:
-                asyncio.run(_run(home, given.listen, given.papers))
+                asyncio.run(_run(home, given))
     except (UsageError, KeystoreError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -78,11 +87,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ghithu-device", description="A collector's handheld.")
-    parser.set_defaults(action="run", home=None, listen=LISTEN, papers=None)
+    parser.set_defaults(
+        action="run",
+        home=None,
+        listen=LISTEN,
+        door=None,
+        papers=None,
+        position=os.environ.get(POSITION_VARIABLE, "auto"),
+    )
     actions = parser.add_subparsers(dest="action")
     run = actions.add_parser("run", help="work (also without any word)")
     run.add_argument("--home", type=Path, help="folder of the store and keys")
-    run.add_argument("--listen", default=LISTEN, help="127.0.0.1:PORT of the driving door; port 0 takes a free one")
+    run.add_argument("--listen", default=LISTEN, help="127.0.0.1:PORT of the screens; port 0 takes a free one")
+    run.add_argument("--door", help="127.0.0.1:PORT of a door for programs that drive it; without it there is none")
+    run.add_argument("--position", default=os.environ.get(POSITION_VARIABLE, "auto"), help="auto, off, or a receiver")
     run.add_argument("--papers", help="png:FOLDER, text:FOLDER or a printer's address; left out: the last one")
     enrol = actions.add_parser("enrol", help="ask a hub in with a one-time code")
     enrol.add_argument("--home", type=Path, help="folder of the store and keys")
@@ -135,46 +153,109 @@ async def _enrol(home: Path, hub: str, code: str, imei_text: str | None) -> None
     log.info("enrolled as handheld %d of %s", enrolled.device, enrolled.unit)
 
 
-async def _run(home: Path, listen: str, papers: str | None) -> None:
-    port, printer = _port(listen), _printer(papers, home)
-    admission, key, clock = read_admission(home), read_key(home), clock_for()
+async def _run(home: Path, options: argparse.Namespace) -> None:
+    """Listen, so that a page is there at once; then open the store, which a month of work has made large."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopped.set)
+    clock = clock_for()
+    site = Site(home=home, clock=clock, software=_software(), admission=_admission(home))
+    if site.admission is None and options.door is not None:
+        raise UsageError("this handheld is not enrolled yet: programs enrol it with `python -m device enrol`")
     async with AsyncExitStack() as ending:  # Last in, first out; an open store would keep a failed process from ending.
-        store = await DeviceStore.open(home / STORE_NAME)
-        ending.push_async_callback(store.close)
-        try:
-            session = CollectorSession(admission.identity(key, _software()), await store.load(), SystemRandom())
-        except ValueError as error:  # A signature, an encoding or a field that cannot have been written so.
-            raise StoreError(f"the store is damaged: {error}") from error
-        uplink = Uplink(
-            admission.hub_url,
-            key=key,
-            clock=clock,
-            messages=store.messages,
-            made=lambda: session.work.tip.seq,
-        )
-        ending.push_async_callback(uplink.close)
-        press = PaperPress(store, printer)
-        ending.push_async_callback(press.close)
-        if isinstance(printer, LinkedPrinter) and not printer.remembered:
-            await printer.remember()
-        app = App(session, store=store, press=press, network=uplink, clock=clock)
-        ending.push_async_callback(app.close)
-        drive = Drive(app, PrinterDoor(press, home).routes())
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, drive.stopped.set)
-        gc.collect()
-        gc.freeze()  # The route and the records so far stay: a look at them in the middle of a tap is felt.
-        gc.set_threshold(GARBAGE_AFTER, 20, 50)
-        await app.start()
-        ending.push_async_callback(_last_papers, app)
-        ending.push_async_callback(drive.close)
-        bound = await drive.listen(port)
-        write_whole(home / LISTENING_NAME, json.dumps({"port": bound, "pid": os.getpid()}).encode())
-        ending.callback((home / LISTENING_NAME).unlink, missing_ok=True)
-        log.info("handheld %d listens on port %d, with %d records", admission.device, bound, session.work.tip.seq)
-        await drive.stopped.wait()
+        face = Face(site)
+        ending.push_async_callback(face.close)
+        listening = {"port": await face.listen(_port(options.listen)), "pid": os.getpid()}
+        if options.door is None:
+            _say_where(home, listening, ending)
+        if site.admission is None:
+            log.info("not enrolled yet: the first screen asks for the hub and the one-time code")
+            if not await _first(site.enrolled, stopped):
+                return
+        assert site.admission is not None
+        await _work(site, options, listening, stopped, ending)
     log.info("ended")
+
+
+async def _work(
+    site: Site, options: argparse.Namespace, listening: dict[str, int], stopped: asyncio.Event, ending: AsyncExitStack
+) -> None:
+    """Everything behind the screens, until somebody ends it."""
+    home, admission, key = site.home, site.admission, read_key(site.home)
+    assert admission is not None
+    printer = _printer(options.papers, home)
+    store = await DeviceStore.open(home / STORE_NAME)
+    ending.push_async_callback(store.close)
+    session = await _session(admission.identity(key, site.software), store)
+    uplink = Uplink(
+        admission.hub_url, key=key, clock=site.clock, messages=store.messages, made=lambda: session.work.tip.seq
+    )
+    ending.push_async_callback(uplink.close)
+    press = PaperPress(store, printer)
+    ending.push_async_callback(press.close)
+    if isinstance(printer, LinkedPrinter) and not printer.remembered:
+        await printer.remember()
+    app = App(session, store=store, press=press, network=uplink, clock=site.clock)
+    ending.push_async_callback(app.close)
+    gc.collect()
+    gc.freeze()  # The route and the records so far stay: a look at them in the middle of a tap is felt.
+    gc.set_threshold(GARBAGE_AFTER, 20, 50)
+    await app.start()
+    ending.push_async_callback(_last_papers, app)
+    senses = Senses(app.dispatch, clock=site.clock, home=home, position=options.position)
+    await senses.start()
+    ending.push_async_callback(senses.close)
+    if options.door is not None:
+        drive = Drive(app, PrinterDoor(press, home).routes(), stopped)
+        ending.push_async_callback(drive.close)
+        listening["door"] = await drive.listen(_port(options.door))
+        _say_where(home, listening, ending)
+    shelf = Shelf(store)
+    await site.open(
+        Opened(
+            app=app,
+            access=Access(app, shelf, site.clock, key.secret(b"ghithu/1/pin")),
+            shelf=shelf,
+            visitors=Visitors(shelf, site.clock),
+            press=press,
+            index=StopIndex(session.work),
+        )
+    )
+    log.info("handheld %d listens on %s, with %d records", admission.device, listening, session.work.tip.seq)
+    await stopped.wait()
+
+
+async def _session(identity: Identity, store: DeviceStore) -> CollectorSession:
+    """The session as its store left it, rebuilt beside the loop: screens answer meanwhile."""
+    memory = await store.load()
+    try:
+        return await asyncio.to_thread(CollectorSession, identity, memory, SystemRandom())
+    except ValueError as error:  # A signature, an encoding or a field that cannot have been written so.
+        raise StoreError(f"the store is damaged: {error}") from error
+
+
+def _say_where(home: Path, listening: dict[str, int], ending: AsyncExitStack) -> None:
+    """Where to find this process, for whoever starts a browser or drives it; gone when it ends well."""
+    write_whole(home / LISTENING_NAME, json.dumps(listening).encode())
+    ending.callback((home / LISTENING_NAME).unlink, missing_ok=True)
+
+
+def _admission(home: Path) -> Admission | None:
+    """What enrolment left here, None before. Raises KeystoreError."""
+    try:
+        return read_admission(home)
+    except NotEnrolledError:
+        return None
+
+
+async def _first(wanted: asyncio.Event, stopped: asyncio.Event) -> bool:
+    """Wait for one of two; whether it was the first."""
+    waits = [asyncio.create_task(event.wait()) for event in (wanted, stopped)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    return wanted.is_set() and not stopped.is_set()
 
 
 async def _last_papers(app: App) -> None:

@@ -20,12 +20,12 @@ from device.core.effects import Answer, Done, PaperState, Refused
 from device.core.stops import MARK_BYTES, StopWork
 from device.core.work import Work
 from device.paper_words import paper_words
+from device.stop_index import StopIndex
 from protocol import codec
 from protocol.codec import FieldError
 from protocol.fields import Code, CustomerId, DateText, Index, OptionalText, VndPositive
 from protocol.reasons import words
 from protocol.records import ContactOutcome, Denominations, PaperKind, Record, Seq, UserCode, VoidReason
-from protocol.words import fold
 
 BODY_BYTES_MAX = 16 * 2**10  # The longest command is a count of cash: some hundred bytes.
 BODY_TIMEOUT_S = 10
@@ -33,7 +33,6 @@ QUIET_TIMEOUT_S = 30
 QUIET_TIMEOUT_MAX_S = 600
 LAST_ANSWER_S = 5  # How long a clean end waits for answers under way; a ticket may want a new roll for minutes.
 STOPS_PAGE = 500  # About 100 kB of JSON.
-FOUND_MAX = 50  # More than anyone scrolls through.
 
 Json = dict[str, Any]
 Reader = Callable[[Any, str], Any]
@@ -281,55 +280,18 @@ def stop_json(work: StopWork) -> Json:
     }
 
 
-class StopIndex:
-    """The stops in walking order, and what a search looks through: folded once for each set of packages."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._folded_for: frozenset[tuple[str, int]] | None = None
-        self._haystacks: list[tuple[str, str]] = []
-
-    def in_walking_order(self) -> list[StopWork]:
-        """All stops as they are walked, day by day."""
-        self._refresh()
-        return [self._work.stops[customer] for _, customer in self._haystacks]
-
-    def search(self, query: str) -> list[StopWork]:
-        """Stops in which every word of the query occurs, at most FOUND_MAX; whole beginnings of words first."""
-        self._refresh()
-        wanted = fold(query).split()
-        found = [(hay, customer) for hay, customer in self._haystacks if all(word in hay for word in wanted)]
-        found.sort(key=lambda one: not all(f" {word}" in one[0] for word in wanted))  # Stable: walking order within.
-        return [self._work.stops[customer] for _, customer in found[:FOUND_MAX]]
-
-    def _refresh(self) -> None:
-        held = frozenset((package.route, package.version) for package in self._work.packages.values())
-        if held == self._folded_for:
-            return
-        works = sorted(self._work.stops.values(), key=_walk)
-        self._haystacks = [(f" {fold(_searched(work))}", work.stop.customer) for work in works]
-        self._folded_for = held
-
-
-def _walk(work: StopWork) -> tuple[str, int, int, str]:
-    return work.package.route, work.stop.route_day, work.stop.walk_seq, work.stop.customer
-
-
-def _searched(work: StopWork) -> str:
-    stop = work.stop
-    return " ".join((stop.name, stop.address, stop.register_no, stop.meter.serial, stop.customer))
-
-
 class Drive:
     """The door itself. `stopped` is set when a program has asked the handheld to end. routes: what else there is."""
 
-    def __init__(self, app: App, routes: Iterable[web.AbstractRouteDef] = ()) -> None:
+    def __init__(
+        self, app: App, routes: Iterable[web.AbstractRouteDef] = (), stopped: asyncio.Event | None = None
+    ) -> None:
         self._app = app
         self._more = tuple(routes)
         self._index = StopIndex(app.session.work)
         self._runner: web.AppRunner | None = None
         self._hosts: frozenset[str] = frozenset()
-        self.stopped = asyncio.Event()
+        self.stopped = stopped if stopped is not None else asyncio.Event()
 
     async def listen(self, port: int) -> int:
         """Open the door on 127.0.0.1 and say on which port; 0 lets the system choose."""

@@ -7,6 +7,7 @@ use, so a signature made for one use is worthless for another and one key per ha
 section 4.
 """
 
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -85,6 +86,10 @@ class SigningKey:
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = private.public_key().public_bytes_raw()
         return cls(private, key_id(public), public)
+
+    def secret(self, purpose: bytes) -> bytes:
+        """A secret that only the holder of this key has, another for each purpose: 32 bytes."""
+        return hmac.digest(self.private.private_bytes_raw(), purpose, "sha256")
 
 
 def key_id(public_key: bytes) -> bytes:

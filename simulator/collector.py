@@ -70,6 +70,7 @@ class Collector:
         device = max(one["device"] for one in known)
         await branch.do("device.confirm", device=device, imei=imei)
         run = ["-m", "device", "run", "--home", str(home), "--papers", papers]
+        run += ["--door", "127.0.0.1:0", "--position", "off"]
         collector = cls(code, device, Process(code, home, run, "listening.json", environment), network, branch.clock)
         await collector.start()
         return collector
@@ -77,7 +78,7 @@ class Collector:
     async def start(self) -> None:
         """Switch the handheld on, or on again."""
         address = await self.process.start()
-        self.door = JsonDoor(f"http://127.0.0.1:{address['port']}")
+        self.door = JsonDoor(f"http://127.0.0.1:{address['door']}")
 
     async def restart(self, *, kill: bool = False) -> None:
         """Off and on; or the battery out and in."""

@@ -12,7 +12,7 @@ from device.core.effects import (
     KeepPackage,
     KeepPolicy,
 )
-from device.core.events import PACKAGES, POLICY
+from device.core.events import POLICY
 from device.core.memory import Identity, Memory
 from device.core.outbox import Outbox
 from device.core.pen import Pen
@@ -31,7 +31,8 @@ Fetch = FetchPackages | FetchPolicy | FetchChanges
 class Exchange:
     """Answers of the hub, and which are still owed. last_contact_ms: wall clock at the last of them, None before.
 
-    policy_checks: how often the hub has sent a policy since the start, new or not: log-in waits for the next.
+    reached: whether the last call came through; None before the first. policy_checks: how often the hub has sent a
+    policy since the start, new or not: log-in waits for the next.
     """
 
     def __init__(self, identity: Identity, memory: Memory, work: Work, outbox: Outbox, pen: Pen) -> None:
@@ -42,6 +43,7 @@ class Exchange:
         self._owed: set[str] = set()
         self.codes = open_codes(memory.codes, identity.hub_key) if memory.codes is not None else None
         self.last_contact_ms: int | None = None
+        self.reached: bool | None = None
         self.trouble = ""
         self.policy_checks = 0
 
@@ -66,6 +68,12 @@ class Exchange:
         """Nothing came."""
         self._owed.discard(event.what)
         self.trouble = event.sentence
+        self.reached = False
+
+    def upload_lost(self, event: e.UploadLost, now: Instant) -> None:
+        """No answer that proves anything."""
+        self._outbox.lost(event.sentence, now.up_ms)
+        self.reached = False
 
     def acked(self, message: bytes, now: Instant) -> tuple[Effect, ...]:
         """Believe an ack only if the hub signed it and its digest is ours at that position."""
@@ -78,7 +86,7 @@ class Exchange:
             self._outbox.refused("other-history", "the hub has another history of this handheld", None, now.up_ms)
             return ()
         self._pen.acked_by(message)
-        self.last_contact_ms = now.wall_ms
+        self._hear(now)
         self._pen.compare(ack.hub_ms - now.wall_ms, ClockSource.HUB)
         self._outbox.has(ack.to_seq)
         return (KeepAck(seq=self._outbox.acked, message=message),)
@@ -86,7 +94,7 @@ class Exchange:
     def upload_refused(self, event: e.UploadRefused, now: Instant) -> tuple[Effect, ...]:
         """Nothing is dropped; what the hub kept all the same is acked."""
         kept = self.acked(event.ack, now) if event.ack is not None else ()
-        self.last_contact_ms = now.wall_ms
+        self._hear(now)
         self._outbox.refused(event.code, event.sentence, event.have_seq, now.up_ms)
         return kept
 
@@ -101,7 +109,8 @@ class Exchange:
         except (EnvelopeError, SignatureError, CodecError, FieldError) as error:
             self.trouble = f"the download is not the hub's: {error}"
             return ()
-        self.last_contact_ms, self.trouble = now.wall_ms, ""
+        self._hear(now)
+        self.trouble = ""
         self.policy_checks += 1
         effects: list[Effect] = [*self._newer_policy(policy, event.packages)]
         rebuilt = bool(effects)
@@ -138,12 +147,12 @@ class Exchange:
     def changes_arrived(self, changes: Changes, now: Instant) -> tuple[Effect, ...]:
         """Keep what is news of a customer here."""
         self._owed.discard(changes.route)
-        self.last_contact_ms = now.wall_ms
+        self._hear(now)
         if changes.version <= self._work.changes_version.get(changes.route, 0):
             return ()
         heard = self._work.tell(changes.route, changes.version, changes.stops)
         bodies = tuple((stop.customer, codec.encode(codec.pack(stop))) for stop in heard)
         return (KeepChange(route=changes.route, version=changes.version, bodies=bodies),)
 
-
-FETCHED_BY: dict[type[Fetch], str] = {FetchPackages: PACKAGES, FetchPolicy: POLICY}
+    def _hear(self, now: Instant) -> None:
+        self.last_contact_ms, self.reached = now.wall_ms, True

@@ -146,7 +146,7 @@ class CollectorSession:
             case e.PowerRead():
                 return self.report.read(event, now)
             case e.UploadLost():
-                self.outbox.lost(event.sentence, now.up_ms)
+                self.exchange.upload_lost(event, now)
             case e.FetchFailed():
                 self.exchange.fetch_failed(event)
             case e.FixAcquired():
@@ -228,16 +228,30 @@ class CollectorSession:
             return refused(refusal or Reason.CUSTOMER_NOT_ON_ROUTE)
         if command.seen not in (None, work.mark):
             return refused(Reason.SCREEN_IS_OLD)
+        read = self.read(work, command, now)
+        if isinstance(read, str):
+            return refused(Reason.READING_INPUT, detail=read)
+        record, doubts = read
+        if doubts and not command.confirmed:
+            return refused(doubts[0], doubts)
+        return self._done(self.pen.make(record, work.ref, command.intent, now))
+
+    def read(
+        self, work: StopWork, command: c.TakeReading, now: Instant
+    ) -> tuple[ReadingTaken, tuple[Reason, ...]] | str:
+        """The record that a reading would make now, with what is doubtful about it; or the field that is wrong.
+
+        Changes nothing: a screen asks it at each digit.
+        """
         code = READING_CODES.get(command.code)
         if code is None or not code.readable:
-            return refused(Reason.READING_INPUT, detail=command.code)
-        last = work.stop.history[-1]
+            return command.code
         reading_date, days = self._reading_date(work, now)
         try:
             use = Use(
                 use_m3(
                     code,
-                    previous_index=last.index,
+                    previous_index=work.stop.history[-1].index,
                     index=command.index,
                     removed_index=command.removed_index,
                     installed_index=command.installed_index,
@@ -245,18 +259,15 @@ class CollectorSession:
                 days,
             )
         except ReadingInputError as error:
-            return refused(Reason.READING_INPUT, detail=error.field)
+            return error.field
         if abs(use.m3) > ANY_USE_M3:
-            return refused(Reason.READING_INPUT, detail="index")
+            return "index"
         reading = Reading(code=command.code, index=command.index, use=use)
         doubts = warnings(reading, work.facts_now)
-        if doubts and not command.confirmed:
-            return refused(doubts[0], doubts)
         try:
-            record = self._reading_record(work, command, reading, reading_date, doubts)
+            return self._reading_record(work, command, reading, reading_date, doubts), doubts
         except TariffError as error:
-            return refused(Reason.READING_INPUT, detail=str(error))
-        return self._done(self.pen.make(record, work.ref, command.intent, now))
+            return str(error)
 
     def _reading_date(self, work: StopWork, now: Instant) -> tuple[str, int]:
         """Civil date of a reading, and the days since the last one; 0 when the clock cannot be right.

@@ -11,7 +11,7 @@ from device.core.commands import OpenShift, TakeReading
 from device.core.effects import Append
 from device.core.memory import Memory
 from device.core.session import CollectorSession
-from device.drive import StopIndex
+from device.stop_index import StopIndex
 from device.store import DeviceStore
 from protocol.package import open_package
 from tests.bench.measure import Duel, Row, percentile, seconds, seconds_of, spread_ms

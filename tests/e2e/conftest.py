@@ -156,7 +156,8 @@ class Premises:
 
     def handheld(self, home: Path) -> Program:
         """A handheld that will print letters into its home."""
-        arguments = ["run", "--home", str(home), "--papers", f"text:{home / 'papers'}"]
+        arguments = ["run", "--home", str(home), "--papers", f"text:{home / 'papers'}", "--position", "off"]
+        arguments += ["--door", "127.0.0.1:0"]
         return self._kept(Program("device", home, arguments, "listening.json", self.environment))
 
     def door(self, url: str, token: str = "") -> JsonDoor:

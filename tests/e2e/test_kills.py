@@ -77,7 +77,7 @@ class Worker:
             await self.note_cut()
             address = await self.program.start()
         assert address is not None, self.program.last_words()
-        self.door = self.premises.door(f"http://127.0.0.1:{address['port']}")
+        self.door = self.premises.door(f"http://127.0.0.1:{address['door']}")
 
     async def note_cut(self) -> None:
         """It went out because the power was cut, once, and for no other reason."""

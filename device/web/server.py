@@ -1,0 +1,175 @@
+"""The door of the screens: 127.0.0.1 alone, and no trust in that either.
+
+Any page in any browser here, and any other name that resolves to this machine, may knock. So: the Host must be ours, a
+form must come from our own page (Origin, Sec-Fetch-Site), whoever acts must be logged in, and pages may load nothing
+from elsewhere. Whatever is refused, nothing has been done.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiohttp import web
+
+from device.web.forms import FORM_BYTES_MAX, FORM_TYPE, FormError, read_form
+from device.web.render import asset, content
+from device.web.site import Page, Site, Visit, login_path, safe_next
+from device.web.views import VIEWS
+from device.web.visitors import COOKIE
+
+HOST = "127.0.0.1"
+LAST_ANSWER_S = 5
+PHOTO_BYTES_MAX = 8 * 2**20  # As a camera gives it; it is made smaller before it is kept.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+        "connect-src 'self'; media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=()",
+    "Referrer-Policy": "same-origin",  # With "no-referrer" a browser says Origin: null of our own forms.
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+}
+FOR_EVER = "public, max-age=31536000, immutable"
+DIGITS, DIGITS_MAX = "index", 9  # The one thing that is typed for long: an index.
+_OUR_NAMES = (HOST, "localhost")
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Face:
+    """The screens' server. It listens before the store is open, so that a page is there at once."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._runner: web.AppRunner | None = None
+        self._hosts: frozenset[str] = frozenset()
+
+    async def listen(self, port: int) -> int:
+        """Open the door and say on which port; 0 lets the system choose."""
+        app = web.Application(client_max_size=max(FORM_BYTES_MAX, PHOTO_BYTES_MAX), middlewares=[self._guard])
+        for page in VIEWS:
+            app.router.add_route(page.method, page.path, self._answered(page))
+        app.router.add_get("/static/{digest}/{name:.+}", _static)
+        app.router.add_get("/favicon.ico", _nothing)
+        app.router.add_get("/healthz", self._healthy)
+        self._runner = web.AppRunner(
+            app, access_log=None, auto_decompress=False, keepalive_timeout=75, shutdown_timeout=LAST_ANSWER_S
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, port).start()
+        _, bound, *_ = self._runner.addresses[0]
+        self._hosts = frozenset(f"{name}:{bound}" for name in _OUR_NAMES)
+        return int(bound)
+
+    async def close(self) -> None:
+        """Shut the door; answers under way are given first."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Next) -> web.StreamResponse:
+        if (refusal := self._foreign(request)) is not None:
+            return _guarded(web.Response(text=refusal, status=403))
+        try:
+            return _guarded(await handler(request))
+        except web.HTTPException as other:
+            _guarded(other)
+            raise
+
+    def _foreign(self, request: web.Request) -> str | None:
+        """Why a request cannot have come from one of our own pages."""
+        host = request.headers.get("Host")
+        if host not in self._hosts:
+            return "this handheld answers to 127.0.0.1 alone"
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none") and not _is_a_visit(
+            request
+        ):
+            return "another page asked for this"
+        if request.method not in ("GET", "HEAD") and request.headers.get("Origin") != f"http://{host}":
+            return "only a page of this handheld may send this"
+        return None
+
+    def _answered(self, page: Page) -> Next:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            site = self._site
+            opened = site.opened
+            visitor = opened.visitors.find(request.cookies.get(COOKIE)) if opened is not None else None
+            visit = Visit(site, request, visitor)
+            if opened is None and not page.before_opening:
+                return visit.page("opening.html", status=503 if request.method == "POST" else 200)
+            if not page.open_to_all:
+                if visitor is None:
+                    raise web.HTTPSeeOther(login_path("/login", await _with_digits(request)))
+                if visitor.is_locked(site.clock.now().up_ms):
+                    raise web.HTTPSeeOther(login_path("/unlock", await _with_digits(request)))
+                assert opened is not None
+                await opened.visitors.touch(visitor)
+            try:
+                return await page.handler(visit)
+            except FormError as error:
+                sentence = visit._("This screen does not fit any more: open it again. Nothing was recorded.")
+                return visit.no(f"{sentence} ({error})", back=_back_of(request), status=400)
+            except web.HTTPNotFound:
+                return visit.no(visit._("There is nothing here."), back="/", status=404)
+
+        return answer
+
+    async def _healthy(self, _request: web.Request) -> web.Response:
+        state = "working" if self._site.opened is not None else "opening"
+        return web.json_response({"state": state, "software": self._site.software})
+
+
+T = TypeVar("T", bound=web.StreamResponse)
+
+
+def _guarded(answer: T) -> T:
+    """With what keeps a page to itself."""
+    answer.headers.update(SECURITY_HEADERS)
+    answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
+
+
+def _is_a_visit(request: web.Request) -> bool:
+    """Whether somebody only comes to look: following a link changes nothing here."""
+    return request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+
+
+def _back_of(request: web.Request) -> str:
+    """The page to go on at: the one asked for, or the one whose form this is, where it names itself."""
+    if request.method == "GET":
+        return request.path_qs
+    return safe_next(request.query.get("back", "/"))
+
+
+async def _with_digits(request: web.Request) -> str:
+    """The page to go on at, with the digits that had been typed: whoever was logged out meanwhile loses none."""
+    back = _back_of(request)
+    if request.method == "GET" or request.content_type != FORM_TYPE:
+        return back
+    digits = (await read_form(request)).fields.get(DIGITS, "")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > DIGITS_MAX:
+        return back
+    return f"{back}{'&' if '?' in back else '?'}{DIGITS}={digits}"
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["name"]
+    try:
+        body, address = content(name), asset(name)
+    except FileNotFoundError as error:
+        raise web.HTTPNotFound from error
+    # A module that another one imports is asked for beside it, under the other's digest: it may change, so ask again.
+    kept = FOR_EVER if request.path == address else "no-cache"
+    kind = CONTENT_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+    return web.Response(body=body, headers={"Cache-Control": kept, "Content-Type": kind})
+
+
+async def _nothing(_request: web.Request) -> web.Response:
+    return web.Response(status=204)
+

@@ -1,0 +1,5 @@
+"""Pages of collect."""
+
+from device.web.site import Page
+
+PAGES: tuple[Page, ...] = ()

@@ -1,0 +1,5 @@
+"""Pages of papers."""
+
+from device.web.site import Page
+
+PAGES: tuple[Page, ...] = ()

@@ -1,0 +1,5 @@
+"""Pages of result."""
+
+from device.web.site import Page
+
+PAGES: tuple[Page, ...] = ()
