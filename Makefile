@@ -100,7 +100,7 @@ $(STUBS): requirements-stubs.lock | $(INSTALLED)
 
 # What tests and the demo ask other programs: does the code scan, a bus for the simulated Bluetooth, and a browser.
 $(PROGRAMS): | $(INSTALLED)
-	@$(call debian,command -v zbarimg && command -v dbus-daemon && command -v chromium,zbar-tools dbus chromium)
+	@$(call debian,command -v zbarimg && command -v dbus-daemon && command -v chromium,zbar-tools dbus chromium fonts-dejavu-core)
 	mkdir -p $(@D)
 	touch $@
 
@@ -119,7 +119,7 @@ $(FONT_FILES) &: $(NPM_INSTALLED)
 $(WEB_FILES) &: $(NPM_INSTALLED)
 	@mkdir -p $(VENDOR)/qr
 	cp node_modules/htmx.org/dist/htmx.min.js $(VENDOR)/
-	cp node_modules/qr/index.js node_modules/qr/decode.js $(VENDOR)/qr/
+	cp node_modules/qr/index.js node_modules/qr/decode.js node_modules/qr/index.d.ts node_modules/qr/decode.d.ts $(VENDOR)/qr/
 	cp node_modules/qr/LICENSE $(VENDOR)/qr/LICENSE.txt
 	for script in latin vietnamese; do for weight in 400 700; do
 	  cp node_modules/@fontsource/be-vietnam-pro/files/be-vietnam-pro-$$script-$$weight-normal.woff2 $(VENDOR)/

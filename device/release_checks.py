@@ -4,6 +4,7 @@ Together with `release_slots` and `releases` this is the keeper: the standard li
 all releases can judge one that is broken.
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -27,6 +28,7 @@ BUILD_TIMEOUT_S = 1_800.0  # Thirty wheels on four slow cores take some minutes.
 STORE_BUSY_S = 5.0
 WHEELS_GLOB, LOCK_NAME = "ghithu-*.whl", "requirements.lock"
 VERSION = re.compile(r"[0-9][0-9A-Za-z.+_]{0,63}")  # Becomes the name of a folder.
+HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 TOLD_LINES = 8  # Of what another program says, the last lines name the fault.
 
 
@@ -165,8 +167,24 @@ def wheelhouse_version(wheelhouse: Path) -> str:
     return version
 
 
+def require_whole(wheelhouse: Path) -> None:
+    """Every wheel is one that the lock names: copied to its end and not exchanged. Raises ReleaseError."""
+    named = set(HASH.findall((wheelhouse / LOCK_NAME).read_text(encoding="utf-8")))
+    for wheel in sorted(wheelhouse.glob("*.whl")):
+        with wheel.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() not in named:
+                raise ReleaseError(
+                    f"{wheel.name} không đúng với {LOCK_NAME}: chép chưa xong hoặc đã bị đổi. Hãy chép lại cả thư mục.",
+                    f"{wheel.name} is not what {LOCK_NAME} names: half copied, or changed. Copy it all again.",
+                )
+
+
 def build_environment(wheelhouse: Path, folder: Path) -> None:
-    """A virtual environment from wheels alone: no index is asked and each file has the hash of the lock."""
+    """A virtual environment from wheels alone: no index is asked and each file has the hash of the lock.
+
+    pip checks the hashes once more; asking first spares minutes and gives a sentence.
+    """
+    require_whole(wheelhouse)
     run([sys.executable, "-I", "-m", "venv", str(folder)], BUILD_TIMEOUT_S)
     pip = [str(folder / "bin" / "python"), "-I", "-m", "pip", "--isolated", "--disable-pip-version-check", "install"]
     hashed = ["--no-index", "--no-cache-dir", "--only-binary", ":all:", "--require-hashes"]

@@ -10,13 +10,19 @@ from device.core.papers import CATEGORY_WORDS
 from device.web.forms import new_intent
 from device.web.phrases import LANGUAGES, phrases, said
 from protocol.reasons import REASONS
-from protocol.values import local_clock, local_date
+from protocol.values import NoFix, local_clock, local_date
 from protocol.words import date_text, percent, period_text, vnd
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
+# Why there is no position, as people read it.
+NO_FIX_WORDS: dict[NoFix, tuple[str, str]] = {
+    NoFix.NO_RECEIVER: ("Máy không có bộ định vị", "This handheld has no position receiver"),
+    NoFix.NO_SIGNAL: ("Chưa bắt được vệ tinh", "No satellites yet"),
+    NoFix.SWITCHED_OFF: ("Định vị đang tắt", "Position is switched off"),
+}
 STATIC = FOLDER / "static"
 
 
@@ -47,6 +53,7 @@ def environment(language: str) -> "Environment":
         "clock": local_clock,
         "said": lambda pair: said(pair, language),
         "why": lambda reason: said(REASONS[reason][:2], language),
+        "no_fix": lambda reason: said(NO_FIX_WORDS[reason], language),
         "category": lambda category: CATEGORY_WORDS.get(category, category),
     }
     made.globals |= {"language": language, "languages": LANGUAGES, "intent": new_intent, "asset": asset}

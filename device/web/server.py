@@ -5,6 +5,7 @@ form must come from our own page (Origin, Sec-Fetch-Site), whoever acts must be 
 from elsewhere. Whatever is refused, nothing has been done.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -122,7 +123,7 @@ class Face:
 
     async def _healthy(self, _request: web.Request) -> web.Response:
         state = "working" if self._site.opened is not None else "opening"
-        return web.json_response({"state": state, "software": self._site.software})
+        return web.json_response({"state": state, "software": self._site.software, "pid": os.getpid()})
 
 
 T = TypeVar("T", bound=web.StreamResponse)

@@ -46,7 +46,11 @@ class Opened:
 
 @dataclass(slots=True)
 class Site:
-    """One handheld as its screens see it. opened: None while the store is being read, or before enrolment."""
+    """One handheld as its screens see it. opened: None while the store is being read, or before enrolment.
+
+    modem: where its IMEI is asked for (`device.hardware.imei`). enrolled: set once the first screen has asked the hub
+    in.
+    """
 
     home: Path
     clock: Clock
@@ -54,6 +58,7 @@ class Site:
     admission: Admission | None = None
     opened: Opened | None = None
     language: str = DEFAULT_LANGUAGE
+    modem: str = "auto"
     enrolled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self, opened: Opened) -> None:

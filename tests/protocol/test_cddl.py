@@ -452,15 +452,8 @@ SCALARS: dict[str, Any] = {
     "proof": records.Proof,
 }
 ENUMS = (
-    NoFix,
-    ClockSource,
-    records.PaperKind,
-    records.PrintOutcome,
-    records.VoidReason,
-    records.ContactOutcome,
-    records.StatusMoment,
-    records.Decision,
-    records.PersonChange,
+    *(NoFix, ClockSource, records.PaperKind, records.PrintOutcome, records.VoidReason, records.Decision),
+    *(records.ContactOutcome, records.StatusMoment, records.PersonChange),
 )
 
 

@@ -15,11 +15,18 @@ function turn() {
   return one('input[data-digits]');
 }
 
+/** How typed digits are echoed: an index without leading zeros, a code with them, a PIN as dots.
+ * @param {HTMLInputElement} field @param {string} value */
+function shown(field, value) {
+  if (field.dataset.secret) return '●'.repeat(value.length);
+  return field.dataset.zeros ? value : value.replace(/^0+(?=\d)/, '');
+}
+
 /** @param {HTMLInputElement} field @param {string} value */
 function put(field, value) {
   field.value = value;
   const echo = field.dataset.echo ? one(field.dataset.echo) : null;
-  if (echo) echo.textContent = value.replace(/^0+(?=\d)/, '') || '–';
+  if (echo) echo.textContent = shown(field, value) || '–';
   field.dispatchEvent(new Event('input', { bubbles: true }));
 }
 
@@ -106,6 +113,9 @@ document.addEventListener('pointerdown', (event) => {
     press(key.dataset.key ?? '');
   }
 });
+
+// A finger that rests too long must not open the browser's own menu.
+document.addEventListener('contextmenu', (event) => event.preventDefault());
 
 // One tap, one request: the handheld knows an intent that comes twice, but a second request would still be a second wait.
 document.addEventListener('submit', (event) => {

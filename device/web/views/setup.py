@@ -1,5 +1,125 @@
-"""Pages of setup."""
+"""The first start: which hub, and the one-time code that the branch was shown; typed, or read from its QR code.
 
-from device.web.site import Page
+It makes this handheld's key and asks the hub in. Nothing of it can be done twice: once enrolled, these pages lead to
+the log-in.
+"""
 
-PAGES: tuple[Page, ...] = ()
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+from aiohttp import web
+
+from device.hardware.imei import ImeiUnavailableError, read_imei
+from device.keystore import Admission, hub_origin, keep_admission, key_of
+from device.uplink import EnrolError, enrol
+from device.web.site import Page, Visit, get, post
+from protocol.values import Imei, ImeiError
+
+CODE_LENGTH_MAX = 60
+URL_LENGTH_MAX = 200
+QR_SCHEME = "ghithu"
+IMEI_PATIENCE_S = 4.0  # A modem that sleeps takes two; longer, and it is typed from the sticker.
+
+
+async def setup(visit: Visit) -> web.Response:
+    """The wizard: hub, code, IMEI."""
+    _require_new(visit)
+    hub, code = from_qr(visit.request.query.get("qr", ""))
+    return await _page(visit, hub=hub, code=code, imei="", sentence=None, status=200)
+
+
+async def _page(
+    visit: Visit, *, hub: str, code: str, imei: str, sentence: str | None, status: int
+) -> web.Response:
+    found = imei or await _own_imei(visit)
+    return visit.page("setup.html", status=status, hub=hub, code=code, imei=found, sentence=sentence)
+
+
+async def scan(visit: Visit) -> web.Response:
+    """Look through the camera for the code that the branch shows."""
+    _require_new(visit)
+    return visit.page("setup_scan.html")
+
+
+async def begin(visit: Visit) -> web.Response:
+    """Ask the hub in."""
+    _require_new(visit)
+    form = await visit.form()
+    hub, code = form.text("hub", URL_LENGTH_MAX), form.text("code", CODE_LENGTH_MAX)
+    imei_text = form.text("imei", 20)
+    if "://" not in hub:
+        hub = f"https://{hub}"
+    try:
+        imei, origin = Imei(imei_text), hub_origin(hub)
+    except ImeiError:
+        sentence = visit._("The IMEI has 15 digits, the last of them a check digit. Look at the sticker.")
+        return await _refuse(visit, sentence)
+    except ValueError:
+        return await _refuse(visit, visit._("This is no address of a hub. It looks like https://hub.example.vn"))
+    try:
+        enrolled = await enrol(origin, code, imei, key_of(visit.site.home))
+    except EnrolError as error:
+        sentence = visit._("The hub did not let this handheld in. Look at address and code; a code works for one day.")
+        return await _refuse(visit, f"{sentence} ({error})")
+    admission = Admission(
+        device=enrolled.device,
+        unit=enrolled.unit,
+        hub_url=origin,
+        hub_key=enrolled.hub_key,
+        imei=imei,
+        collector=enrolled.collector,
+    )
+    keep_admission(visit.site.home, admission)
+    visit.site.admission = admission
+    visit.site.enrolled.set()
+    raise visit.see("/setup/done")
+
+
+async def done(visit: Visit) -> web.Response:
+    """What the branch has to do now, and what it must compare."""
+    if visit.site.admission is None:
+        raise visit.see("/setup")
+    return visit.page("setup_done.html", admission=visit.site.admission)
+
+
+async def _refuse(visit: Visit, sentence: str) -> web.Response:
+    form = await visit.form()
+    return await _page(
+        visit,
+        hub=form.text("hub", URL_LENGTH_MAX),
+        code=form.text("code", CODE_LENGTH_MAX),
+        imei=form.text("imei", 20),
+        sentence=sentence,
+        status=409,
+    )
+
+
+def from_qr(text: str) -> tuple[str, str]:
+    """(hub, code) of `ghithu:enrol?hub=...&code=...`; empty texts for anything else."""
+    parts = urlsplit(text[:400])
+    if parts.scheme != QR_SCHEME or parts.path != "enrol":
+        return "", ""
+    fields = parse_qs(parts.query)
+    return fields.get("hub", [""])[0], fields.get("code", [""])[0]
+
+
+async def _own_imei(visit: Visit) -> str:
+    """The modem's, if there is one that answers soon."""
+    try:
+        async with asyncio.timeout(IMEI_PATIENCE_S):
+            return str(await read_imei(visit.site.modem))
+    except (ImeiUnavailableError, TimeoutError):
+        return ""
+
+
+def _require_new(visit: Visit) -> None:
+    if visit.site.admission is not None:
+        raise visit.see("/login")
+
+
+PAGES: tuple[Page, ...] = (
+    get("/setup", setup, open_to_all=True, before_opening=True),
+    get("/setup/scan", scan, open_to_all=True, before_opening=True),
+    post("/setup", begin, open_to_all=True, before_opening=True),
+    get("/setup/done", done, open_to_all=True, before_opening=True),
+)
