@@ -64,6 +64,7 @@ DATA_ONLY: Mapping[str, str] = {
 
 # Folders whose Python is run by another program, by file and not by import: why.
 RUN_BY_FILE: Mapping[str, str] = {
+    "device/sled": "MicroPython runs it by file",
     "hub/store/migrations": "Alembic loads it by path",
     "hub/store/migrations/versions": "Alembic loads them by path",
 }

@@ -1,0 +1,1 @@
+"""Tests of what the handheld knows of the machine under it."""
