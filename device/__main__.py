@@ -21,6 +21,7 @@ from device.clock import clock_for
 from device.core.memory import Identity
 from device.core.session import CollectorSession
 from device.drive import Drive
+from device.hardware.imei import ImeiUnavailableError, read_imei
 from device.hardware.senses import Senses
 from device.keystore import (
     Admission,
@@ -106,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--home", type=Path, help="folder of the store and keys")
     enrol.add_argument("--hub", required=True, help="address of the hub, such as https://hub.example.vn")
     enrol.add_argument("--code", required=True, help="the one-time code that the branch was shown")
-    enrol.add_argument("--imei", default=os.environ.get(IMEI_VARIABLE), help=f"15 digits; or in {IMEI_VARIABLE}")
+    own = f"15 digits, or in {IMEI_VARIABLE}; left out: the modem's"
+    enrol.add_argument("--imei", default=os.environ.get(IMEI_VARIABLE), help=own)
     return parser
 
 
@@ -136,10 +138,10 @@ async def _enrol(home: Path, hub: str, code: str, imei_text: str | None) -> None
         admission = read_admission(home)
         raise UsageError(f"this handheld is number {admission.device} of {admission.unit} already")
     try:
-        imei = Imei(imei_text or "")
+        imei = Imei(imei_text) if imei_text else await read_imei("auto")
         hub_url = hub_origin(hub)
         enrolled = await enrol(hub_url, code, imei, key_of(home))
-    except (ImeiError, ValueError, EnrolError) as error:
+    except (ImeiError, ValueError, EnrolError, ImeiUnavailableError) as error:
         raise UsageError(str(error)) from error
     admission = Admission(
         device=enrolled.device,

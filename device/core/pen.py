@@ -58,7 +58,9 @@ class Pen:
         return sealed
 
     def see(self, fix: Fix | NoFix, now: Instant) -> None:
-        """Take what a receiver says."""
+        """Take what a receiver says. Under a roof the satellites go; where the door was is known for a while yet."""
+        if fix is NoFix.NO_SIGNAL and isinstance(self.fix(now), Fix):
+            return
         self._fix, self._fix_up_ms = fix, now.up_ms
 
     def fix(self, now: Instant) -> Fix | NoFix:

@@ -15,6 +15,7 @@ from serial.tools import list_ports
 from device.hardware.at import AtError, AtPort, AtRefusedError, open_at_port
 from device.hardware.modem_manager import ModemManagerError, reach
 from device.hardware.serial_port import TtyError
+from device.hardware.sled import SledLink, SledUnavailableError, find_sled
 from protocol.values import Imei, ImeiError
 
 # =1 first: a bare +CGSN is the serial number, which is the IMEI in most modems but not in all; +GSN is older still.
@@ -65,10 +66,11 @@ def modem_ports() -> tuple[str, ...]:
 
 
 async def read_imei(place: str, *, ports: Callable[[], Sequence[str]] = modem_ports) -> Imei:
-    """Ask the modem at `place`: "mm:", "at:///dev/ttyUSB2", or "auto".
+    """Ask the modem at `place`: "mm:", "at:///dev/ttyUSB2", "sled:///dev/ttyACM0", or "auto".
 
     auto: ModemManager if it runs, and only it: it owns the ports, and two who ask at once read each other's answers.
-    Otherwise the ports of USB modems one after the other. ports: where those are.
+    Otherwise the ports of USB modems one after the other, and then the modem of a sled that is plugged in. ports: where
+    those of modems are.
     Raises ImeiUnavailableError, ValueError for a place that is none of these.
     """
     parts = urlsplit(place)
@@ -78,10 +80,29 @@ async def read_imei(place: str, *, ports: Callable[[], Sequence[str]] = modem_po
         except ModemManagerError as error:
             if place == "mm:" or not error.absent:
                 raise ImeiUnavailableError(f"{error} {_TYPE_IT}") from error
-        return await _from_ports(ports())
+        try:
+            return await _from_ports(ports())
+        except ImeiUnavailableError:
+            if (path := await find_sled()) is None:
+                raise
+        return await _from_sled(path)
     if parts.scheme == "at" and not parts.netloc and parts.path.startswith("/"):
         return await _from_port(parts.path)
-    raise ValueError(f"{place!r} is no place to read an IMEI: it must be mm:, at:///dev/ttyUSB2 or auto")
+    if parts.scheme == "sled" and not parts.netloc and parts.path.startswith("/"):
+        return await _from_sled(parts.path)
+    raise ValueError(
+        f"{place!r} is no place to read an IMEI: it must be mm:, at:///dev/ttyUSB2, sled:///dev/ttyACM0 or auto"
+    )
+
+
+async def _from_sled(path: str) -> Imei:
+    try:
+        imei = (await SledLink(path).info()).imei
+    except SledUnavailableError as error:
+        raise ImeiUnavailableError(f"{error} {_TYPE_IT}") from error
+    if imei is None:
+        raise ImeiUnavailableError(f"The accessory on {path} has no modem that tells its IMEI. {_TYPE_IT}")
+    return imei
 
 
 async def _from_modem_manager() -> Imei:

@@ -18,21 +18,24 @@ from protocol.values import Imei, ImeiError
 CODE_LENGTH_MAX = 60
 URL_LENGTH_MAX = 200
 QR_SCHEME = "ghithu"
-IMEI_PATIENCE_S = 4.0  # A modem that sleeps takes two; longer, and it is typed from the sticker.
+IMEI_PATIENCE_S = 20.0  # A modem that has just been switched on; meanwhile the rest of the page is filled in.
 
 
 async def setup(visit: Visit) -> web.Response:
     """The wizard: hub, code, IMEI."""
     _require_new(visit)
     hub, code = from_qr(visit.request.query.get("qr", ""))
-    return await _page(visit, hub=hub, code=code, imei="", sentence=None, status=200)
+    return visit.page("setup.html", hub=hub, code=code, imei="", sentence=None)
 
 
-async def _page(
-    visit: Visit, *, hub: str, code: str, imei: str, sentence: str | None, status: int
-) -> web.Response:
-    found = imei or await _own_imei(visit)
-    return visit.page("setup.html", status=status, hub=hub, code=code, imei=found, sentence=sentence)
+async def own_imei(visit: Visit) -> web.Response:
+    """The field of the IMEI with what the modem says, for htmx; nothing where no modem answers."""
+    _require_new(visit)
+    try:
+        async with asyncio.timeout(IMEI_PATIENCE_S):
+            return visit.page("setup_imei.html", imei=await read_imei(visit.site.modem))
+    except (ImeiUnavailableError, TimeoutError):
+        return web.Response(status=204)
 
 
 async def scan(visit: Visit) -> web.Response:
@@ -84,8 +87,8 @@ async def done(visit: Visit) -> web.Response:
 
 async def _refuse(visit: Visit, sentence: str) -> web.Response:
     form = await visit.form()
-    return await _page(
-        visit,
+    return visit.page(
+        "setup.html",
         hub=form.text("hub", URL_LENGTH_MAX),
         code=form.text("code", CODE_LENGTH_MAX),
         imei=form.text("imei", 20),
@@ -103,15 +106,6 @@ def from_qr(text: str) -> tuple[str, str]:
     return fields.get("hub", [""])[0], fields.get("code", [""])[0]
 
 
-async def _own_imei(visit: Visit) -> str:
-    """The modem's, if there is one that answers soon."""
-    try:
-        async with asyncio.timeout(IMEI_PATIENCE_S):
-            return str(await read_imei(visit.site.modem))
-    except (ImeiUnavailableError, TimeoutError):
-        return ""
-
-
 def _require_new(visit: Visit) -> None:
     if visit.site.admission is not None:
         raise visit.see("/login")
@@ -119,6 +113,7 @@ def _require_new(visit: Visit) -> None:
 
 PAGES: tuple[Page, ...] = (
     get("/setup", setup, open_to_all=True, before_opening=True),
+    get("/setup/imei", own_imei, open_to_all=True, before_opening=True),
     get("/setup/scan", scan, open_to_all=True, before_opening=True),
     post("/setup", begin, open_to_all=True, before_opening=True),
     get("/setup/done", done, open_to_all=True, before_opening=True),
