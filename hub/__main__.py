@@ -5,10 +5,13 @@ import gc
 import json
 import signal
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
 import aiohttp
+import segno
 import typer
 
 from hub.admin import ACTIONS, AdminError
@@ -16,8 +19,9 @@ from hub.api.server import SERVING_FILE, serve
 from hub.app import Hub, refuse_optimised
 from hub.clock import chosen_clock
 from hub.home import HomeError
-from hub.office import OfficeError, add_person
-from hub.passwords import verifier_of
+from hub.office import OfficeError
+from hub.passwords import PasswordError, verifier_of
+from hub.people import add_person
 from hub.store.database import HubIsBusyError
 from protocol import codec
 from protocol.codec import FieldError
@@ -27,10 +31,12 @@ from protocol.values import DAY_MS
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Trung tâm Ghi Thu · the hub of a branch")
 user = typer.Typer(no_args_is_help=True, help="Người dùng · people")
 device = typer.Typer(no_args_is_help=True, help="Máy cầm tay · handhelds")
+policy = typer.Typer(no_args_is_help=True, help="Quy định · policy")
 package = typer.Typer(no_args_is_help=True, help="Gói lộ trình · route packages")
 day = typer.Typer(no_args_is_help=True, help="Đối soát cuối ngày · end of day")
 case = typer.Typer(no_args_is_help=True, help="Hồ sơ cần xử lý · cases")
-for name, group in (("user", user), ("device", device), ("package", package), ("day", day), ("case", case)):
+GROUPS = {"user": user, "device": device, "policy": policy, "package": package, "day": day, "case": case}
+for name, group in GROUPS.items():
     cli.add_typer(group, name=name)
 
 Home = Annotated[Path, typer.Option(envvar="GHITHU_HUB_HOME", help="Thư mục của trung tâm · the hub's folder")]
@@ -103,7 +109,7 @@ def init(
     """Lập trung tâm mới · make a new hub with its key, its database and its first person."""
     now_ms = chosen_clock()()
     try:
-        policy = Policy(
+        first = Policy(
             unit=unit,
             version=1,
             issued_ms=now_ms,
@@ -117,17 +123,17 @@ def init(
             drop_m3_min=drop_m3_min,
             cash_rounding_vnd=cash_rounding_vnd,
         )
-        codec.unpack(Policy, codec.decode(codec.encode(codec.pack(policy))))  # Handhelds will read it so.
-        asyncio.run(_init(home, policy, by))
+        codec.unpack(Policy, codec.decode(codec.encode(codec.pack(first))))  # Handhelds will read it so.
+        asyncio.run(_init(home, first, by))
     except (HomeError, HubIsBusyError, FieldError) as error:
         raise CallError(str(error)) from error
     typer.echo(f"{home}: {branch_name} ({unit})")
 
 
-async def _init(home: Path, policy: Policy, by: str) -> None:
-    hub = await Hub.create(home, policy, by)
+async def _init(home: Path, first: Policy, by: str) -> None:
+    hub = await Hub.create(home, first, by)
     try:
-        await add_person(hub, code=by, name=by, role="it")
+        await add_person(hub, code=by, name=by, role="it", by=by)
     finally:
         await hub.close()
 
@@ -191,6 +197,14 @@ def bank(
         raise typer.Exit(1)
 
 
+def asked_verifier() -> str:
+    """Ask for a password twice, out of sight; what the hub keeps instead."""
+    try:
+        return verifier_of(typer.prompt("Mật khẩu · password", hide_input=True, confirmation_prompt=True))
+    except PasswordError as error:
+        raise CallError(str(error)) from error
+
+
 @user.command("add")
 def user_add(
     code: str,
@@ -199,11 +213,11 @@ def user_add(
     phone: str = "",
     password: Annotated[bool, typer.Option("--password", help="Hỏi mật khẩu · ask for a password")] = False,
     home: Home = DEFAULT_HOME,
+    by: By = "it",
 ) -> None:
     """Thêm người dùng · name a person."""
-    secret = typer.prompt("Mật khẩu · password", hide_input=True, confirmation_prompt=True) if password else ""
-    verifier = verifier_of(secret) if secret else ""
-    call(home, "user.add", {"code": code, "name": name, "role": role, "phone": phone, "verifier": verifier})
+    arguments = {"code": code, "name": name, "role": role, "phone": phone, "by": by}
+    call(home, "user.add", {**arguments, "verifier": asked_verifier() if password else ""})
 
 
 @user.command("list")
@@ -212,10 +226,84 @@ def user_list(home: Home = DEFAULT_HOME) -> None:
     show(call(home, "user.list", {}))
 
 
+@user.command("password")
+def user_password(
+    code: str,
+    verifier: Annotated[str, typer.Option(help="Chuỗi Argon2id có sẵn · instead of asking: an Argon2id text")] = "",
+    home: Home = DEFAULT_HOME,
+    by: By = "it",
+) -> None:
+    """Đặt lại mật khẩu · another password, on handhelds with their next policy."""
+    call(home, "user.password", {"code": code, "verifier": verifier or asked_verifier(), "by": by})
+
+
+@user.command("unlock")
+def user_unlock(code: str, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+    """Mở khóa đăng nhập · let a collector try again after too many wrong passwords."""
+    call(home, "user.unlock", {"code": code, "by": by})
+
+
+@user.command("close")
+def user_close(code: str, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+    """Ngừng cho đăng nhập · nobody logs in as this person any more."""
+    call(home, "user.close", {"code": code, "by": by})
+
+
+@policy.command("set")
+def policy_set(
+    login_days: Annotated[
+        int | None, typer.Option(help="Số ngày được đăng nhập khi không có mạng · days of log-in without a network")
+    ] = None,
+    retype_from_vnd: Annotated[
+        int | None, typer.Option(help="Từ số tiền này phải nhập lại 3 số cuối · from here on digits are keyed again")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    by: By = "it",
+) -> None:
+    """Đổi quy định · another policy for all handhelds."""
+    show(call(home, "policy.set", {"login_days": login_days, "retype_from_vnd": retype_from_vnd, "by": by}))
+
+
 @device.command("slot")
-def device_slot(collector: str, home: Home = DEFAULT_HOME, by: By = "it") -> None:
+def device_slot(
+    collector: str,
+    qr: Annotated[bool, typer.Option("--qr", help="In mã QR để máy quét · also a QR for the handheld to scan")] = False,
+    hub_url: Annotated[
+        str, typer.Option(envvar="GHITHU_HUB_URL", help="Địa chỉ trung tâm mà máy thấy · the hub as handhelds see it")
+    ] = "",
+    home: Home = DEFAULT_HOME,
+    by: By = "it",
+) -> None:
     """Mở chỗ cho một máy mới · a one-time code for a new handheld."""
-    typer.echo(call(home, "device.slot", {"collector": collector, "by": by})["code"])
+    if qr and (urlsplit(hub_url).scheme not in ("http", "https") or not urlsplit(hub_url).hostname):
+        raise CallError("a QR needs --hub-url: the address at which handhelds reach this hub, https://…")
+    code = call(home, "device.slot", {"collector": collector, "by": by})["code"]
+    typer.echo(code)
+    if qr:
+        typer.echo(enrolment_qr(hub_url, code))
+
+
+def enrolment_qr(hub_url: str, code: str) -> str:
+    """What the wizard of a new handheld reads with its camera, drawn in letters."""
+    drawn = StringIO()
+    content = f"ghithu:enrol?hub={quote(hub_url, safe=':/')}&code={quote(code, safe='')}"
+    segno.make(content, micro=False, error="m").terminal(drawn, compact=True)
+    return drawn.getvalue()
+
+
+@device.command("code")
+def device_code(
+    number: int,
+    reason: Annotated[str, typer.Option(help="Lý do · what it is for")],
+    by: Annotated[str, typer.Option(envvar="GHITHU_BY", help="Mã giám sát · the supervisor")],
+    customer: Annotated[str, typer.Option(help="Mã khách hàng · the customer")] = "",
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Cấp mã giám sát · the next single-use code of a handheld, to be told to its collector."""
+    arguments = {"device": number, "reason": reason, "customer": customer, "by": by}
+    shown = call(home, "device.code", arguments)
+    typer.echo(shown["code"])
+    typer.echo(f"Còn {shown['left']} mã cho máy này · {shown['left']} codes left for this handheld", err=True)
 
 
 @device.command("confirm")
@@ -317,6 +405,8 @@ def check(home: Home = DEFAULT_HOME) -> None:
     result = call(home, "check", {})
     for sentence in result["findings"]:
         typer.echo(sentence)
+    if (missing := len(result["photos_missing"])) > 0:
+        typer.echo(f"{missing}/{result['photos']} ảnh chưa về, sẽ được gửi sau · photos have not come yet", err=True)
     if result["findings"]:
         raise typer.Exit(1)
     typer.echo(f"{result['facts']} bản ghi: mọi chuỗi, chữ ký và số dư đều đúng · records, all is well")

@@ -1,8 +1,9 @@
 """One hub: its home, its books, its intake, put together. The API, the page and the command line all work on this."""
 
+import asyncio
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Hub:
-    """An open hub. Close it when done."""
+    """An open hub. Close it when done. making_codes: held while a sheet of supervisors' codes is made."""
 
     home: Home
     database: Database
@@ -33,6 +34,7 @@ class Hub:
     intake: Intake
     clock: Clock
     lock: HomeLock
+    making_codes: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     async def create(cls, folder: Path, first_policy: Policy, by: str, clock: Clock | None = None) -> "Hub":
@@ -70,6 +72,8 @@ class Hub:
         now = clock or chosen_clock()
         books = Books(home.unit, home.key)
         database.on_rollback = books.forget
+        if database.upgraded:
+            await database.write(books.refold_everything)
         return cls(home, database, books, Intake(database, books, now, chosen_checkpoint()), now, lock)
 
     async def close(self) -> None:

@@ -4,16 +4,18 @@ One way in for handhelds' uploads and for the hub's own records: facts are inser
 that depends on them. Nothing else writes accounts, ledger lines or case files.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from hub.core.account import HUB, AccountBase, AccountState, Close, Fact, Prices
+from hub.core.codes import NO_FAULTS, CodeFault, CodeUse, code_key, code_of, faults
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.days import DayState, fold_day
 from hub.core.fold import fold, fold_stranger
-from hub.core.handhelds import Chain, HandheldState, apart, of_chain
+from hub.core.handhelds import Chain, ChainLink, HandheldState, apart, of_chain
 from hub.core.ledger import JournalEntry, credited
 from hub.store import folded
 from hub.store.facts import (
@@ -27,11 +29,13 @@ from hub.store.facts import (
     facts_of_customers,
     facts_of_day,
     forks,
+    given_codes,
     insert_facts,
     is_decided,
     links_of,
     remember_decision,
     set_quarantine,
+    uses_of_codes,
 )
 from hub.store.schema import case_file, customer, fact, handheld, policy, tariff, unit
 from protocol import codec
@@ -42,12 +46,15 @@ from protocol.records import (
     BankCredited,
     CashCounted,
     CashReceived,
+    CodeGiven,
     DayClosed,
     Decision,
     ExtractImported,
     Header,
     HeadRef,
     HubRecord,
+    LogInOpened,
+    RuleOverridden,
     SupervisorDecided,
 )
 from protocol.sealed import Sealed, parse, seal_record
@@ -93,6 +100,7 @@ class Books:
         self.parsed = ParsedRecords()
         self._bases: dict[str, CustomerBase] = {}
         self._prices: Prices | None = None
+        self._code_key = code_key(key.private.private_bytes_raw())
 
     # The hub's own chain.
 
@@ -125,7 +133,15 @@ class Books:
             add_close(connection, self.unit, one.seq, sealed.record)
         if isinstance(sealed.record, SupervisorDecided):
             remember_decision(connection, self.unit, sealed.record.subject)
+        if isinstance(sealed.record, CodeGiven):
+            self._pass_code(connection, sealed.record)
         return one
+
+    def _pass_code(self, connection: Connection, record: CodeGiven) -> None:
+        """Numbers up to this one are not given again."""
+        where = (handheld.c.unit == self.unit, handheld.c.device == record.device)
+        behind = handheld.c.next_code <= record.code_no
+        connection.execute(update(handheld).where(*where, behind).values(next_code=record.code_no + 1))
 
     def touched_by(self, connection: Connection, one: Fact) -> Touched:
         """What a record of the hub touches; a decision on a fork moves quarantine first."""
@@ -148,9 +164,20 @@ class Books:
                 if record.collector is not None and record.business_date is not None:
                     touched.days.add((record.collector, record.business_date))
                 touched.bank += self._bank_line_of(connection, record.subject)
+            case CodeGiven():
+                touched.customers |= self._relying_on(connection, record)
             case _:
                 pass
         return touched
+
+    def _relying_on(self, connection: Connection, record: CodeGiven) -> set[str]:
+        """Customers for whom a code was used before the hub knew that it had been given, as after a restore."""
+        uses = uses_of_codes(connection, self.unit, record.device, self.parsed)
+        early = [use for use in uses if use.number == record.code_no]
+        found = {use.customer for use in early if use.customer}
+        if any(not use.customer for use in early):
+            found |= self.judge_handheld(connection, record.device)
+        return found
 
     def _late_customers(self, connection: Connection, record: DayClosed) -> set[str]:
         """Customers with facts that the cut leaves outside: their postings may move, their voids may be too late.
@@ -214,9 +241,11 @@ class Books:
         for part in batches(names, IN_MAX):
             facts = facts_of_customers(connection, self.unit, part, self.parsed)
             closes = self._closes(connection, facts.values())
+            overriding = (one.device for found in facts.values() for one in found if overrides(one))
+            code_faults = self.code_faults(connection, set(overriding))
             for name in part:
                 if (known := bases.get(name)) is not None:
-                    yield known, fold(known.base, facts.get(name, []), closes)
+                    yield known, fold(known.base, facts.get(name, []), closes, code_faults)
 
     def strangers(
         self, connection: Connection, customers: Iterable[str]
@@ -257,6 +286,23 @@ class Books:
             closes.append(Close(row.collector, row.day, row.seq, reach, strange, disputed))
         return closes
 
+    # Supervisors' codes.
+
+    def code(self, device: int, number: int) -> str:
+        """A supervisor's code, made again."""
+        return code_of(self._code_key, device, number)
+
+    def code_faults(self, connection: Connection, devices: Set[int]) -> Mapping[bytes, CodeFault]:
+        """Uses of codes by some handhelds that do not hold, by digest of their record."""
+        if not devices:
+            return NO_FAULTS
+        given = given_codes(connection, self.unit, self.parsed)
+        found: dict[bytes, CodeFault] = {}
+        for device in sorted(devices):
+            uses: list[CodeUse] = uses_of_codes(connection, self.unit, device, self.parsed)
+            found |= faults(uses, given.get(device, {}), partial(self.code, device))
+        return found
+
     def fold_day(self, connection: Connection, collector: str, day: str) -> DayState:
         """Fold one collector's date."""
         facts = facts_of_day(connection, self.unit, collector, day, DAY_KINDS, self.parsed)
@@ -283,15 +329,25 @@ class Books:
         """Fold a whole chain: forks, quarantine and case files. Rare; customers with facts from the fork on."""
         links = links_of(connection, self.unit, device, self.parsed)
         decisions = self.decisions_on(connection, device)
-        decided = frozenset(one.subject for one in decisions.values())
-        adopted = adopted_by(decisions)
-        state = of_chain(device, links, decided, adopted)
-        quarantined = Chain(links, adopted).quarantined
+        chain = Chain(links, adopted_by(decisions))
         touched: set[str] = set()
-        if state.fork_from:
-            touched = set_quarantine(connection, self.unit, device, state.fork_from, quarantined)
-        self.write_handheld(connection, state)
+        if chain.fork_from:
+            touched = set_quarantine(connection, self.unit, device, chain.fork_from, chain.quarantined)
+        self.write_handheld(connection, self.state_of_chain(connection, device, links, decisions))
         return touched
+
+    def state_of_chain(
+        self,
+        connection: Connection,
+        device: int,
+        links: Sequence[ChainLink],
+        decisions: Mapping[int, SupervisorDecided],
+    ) -> HandheldState:
+        """What a whole chain says, quarantine being as the facts have it."""
+        opened = any(isinstance(link.record, LogInOpened) for link in links)
+        code_faults = self.code_faults(connection, {device} if opened else set())
+        decided = frozenset(one.subject for one in decisions.values())
+        return of_chain(device, links, decided, adopted_by(decisions), code_faults)
 
     def write_handheld(self, connection: Connection, state: HandheldState) -> None:
         """Put a handheld's case files and derived columns in place."""
@@ -302,8 +358,26 @@ class Books:
         connection.execute(
             update(handheld)
             .where(handheld.c.unit == self.unit, handheld.c.device == state.device)
-            .values(receipt_no=state.receipt_no, fork_from=state.fork_from)
+            .values(**folded.handheld_values(state))
         )
+
+    def refold_everything(self, connection: Connection) -> None:
+        """Derive all that an older hub had derived by its own rules; records that it could not read may be readable."""
+        self.forget()
+        for device in connection.execute(select(handheld.c.device).where(handheld.c.unit == self.unit)).scalars().all():
+            self.judge_handheld(connection, device)
+        touched = Touched.nothing()
+        listed = select(customer.c.customer).where(customer.c.unit == self.unit)
+        named = select(fact.c.customer).where(fact.c.unit == self.unit, fact.c.customer != "").distinct()
+        for query in (listed, named):
+            touched.customers |= set(connection.execute(query).scalars())
+        own = select(fact).where(fact.c.unit == self.unit, fact.c.device == HUB).order_by(fact.c.seq)
+        for one in (fact_of(row, self.parsed) for row in connection.execute(own).all()):
+            if one is not None and one.collector:
+                touched.days.add((one.collector, one.day))
+            if one is not None and isinstance(one.record, BankCredited) and one.record.customer is None:
+                touched.bank.append(one)
+        self.refold(connection, touched)
 
     def decisions_on(self, connection: Connection, device: int) -> dict[int, SupervisorDecided]:
         """What supervisors have decided of a handheld, by position on the hub's chain."""
@@ -375,6 +449,11 @@ class Books:
         query = select(policy.c.message).where(policy.c.unit == self.unit)
         message: bytes = connection.execute(query.order_by(policy.c.version.desc()).limit(1)).scalar_one()
         return message
+
+
+def overrides(one: Fact) -> bool:
+    """Whether a fact relies on a supervisor's code."""
+    return isinstance(one.record, RuleOverridden)
 
 
 def adopted_by(decisions: Mapping[int, SupervisorDecided], before_seq: int | None = None) -> list[bytes]:

@@ -17,15 +17,16 @@ from hub.books import Books, CustomerBase, adopted_by, hub_fact
 from hub.cashier import cash_owed_vnd
 from hub.core.account import HUB, AccountState
 from hub.core.conflicts import Case
-from hub.core.handhelds import Chain, business_day, of_chain
+from hub.core.handhelds import Chain, business_day
 from hub.core.ledger import Account, JournalEntry
 from hub.core.verify import Arrival, arrival
 from hub.store import folded
-from hub.store.facts import IN_MAX, batches, fact_of, links_of
+from hub.store.facts import IN_MAX, batches, fact_of, given_codes, links_of
 from hub.store.schema import (
     account,
     bank_line,
     case_file,
+    code_sheet,
     customer,
     extract_file,
     fact,
@@ -37,6 +38,7 @@ from hub.store.schema import (
 from protocol import codec
 from protocol.chain import NO_DIGEST, digest
 from protocol.codec import CodecError, FieldError
+from protocol.codes import open_codes
 from protocol.envelope import EnvelopeError, Purpose, SignatureError, VerifyKey, frame, open_sealed
 from protocol.records import BankCredited, DayClosed, ExtractImported, PackageRef
 from protocol.sealed import Sealed, UnreadableError, parse
@@ -49,7 +51,8 @@ DAMAGED = (ValueError, LookupError, AssertionError, SQLAlchemyError)
 def findings(connection: Connection, books: Books) -> list[str]:
     """Everything that does not hold; empty when all is well."""
     found: list[str] = []
-    for check in (_hub_chain, _handheld_chains, _extracts, _accounts, _other_subjects, _closed_dates, _balance):
+    chains, folds = (_hub_chain, _handheld_chains, _code_sheets), (_accounts, _other_subjects, _closed_dates)
+    for check in (*chains, _extracts, *folds, _balance):
         try:
             for sentence in check(connection, books):
                 found.append(sentence)
@@ -172,9 +175,13 @@ def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
     links = links_of(connection, books.unit, device, books.parsed)
     decisions = books.decisions_on(connection, device)
     adopted = adopted_by(decisions)
-    state = of_chain(device, links, frozenset(one.subject for one in decisions.values()), adopted)
-    if (state.fork_from, state.receipt_no) != (head.fork_from, head.receipt_no):
+    state = books.state_of_chain(connection, device, links, decisions)
+    derived = folded.handheld_values(state)
+    if any(head._mapping[name] != value for name, value in derived.items()):
         yield f"handheld {device}: its head row does not say what its chain says"
+    given = given_codes(connection, books.unit, books.parsed).get(device, {})
+    if head.next_code != max(given, default=-1) + 1:
+        yield f"handheld {device}: code {head.next_code} would be given next, and that does not follow from the records"
     wanted = Chain(links, adopted).quarantined
     query = select(fact.c.digest).where(
         fact.c.unit == books.unit, fact.c.device == device, fact.c.quarantined == 1
@@ -182,6 +189,21 @@ def _standing(connection: Connection, books: Books, head: Any) -> Iterator[str]:
     if set(connection.execute(query).scalars()) != wanted:
         yield f"handheld {device}: the wrong records are in quarantine"
     yield from _compare_cases(connection, books, folded.handheld_subject(device), state.cases)
+
+
+def _code_sheets(connection: Connection, books: Books) -> Iterator[str]:
+    """Codes made ready for a handheld are signed for it, in the version that stands beside them."""
+    key = VerifyKey.of(books.key.public)
+    for row in connection.execute(select(code_sheet).where(code_sheet.c.unit == books.unit)):
+        name = f"the codes made ready for handheld {row.device}"
+        try:
+            codes = open_codes(row.message, key)
+        except (EnvelopeError, SignatureError, CodecError, FieldError) as error:
+            yield f"{name}: {error}"
+            continue
+        last = max((code.number for code in codes.codes), default=-1)
+        if (codes.unit, codes.device, codes.version, last) != (books.unit, row.device, row.version, row.last_code):
+            yield f"{name} are not what their row says"
 
 
 def _extracts(connection: Connection, books: Books) -> Iterator[str]:

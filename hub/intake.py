@@ -20,10 +20,11 @@ from hub.core.handhelds import ChainLink, HandheldState, business_day
 from hub.core.verify import Arrival, Placement, RefusedError, arrivals, frames, place
 from hub.store.database import Database
 from hub.store.facts import NewFact, day_at, insert_facts, known_digests
+from hub.store.folded import told_values
 from hub.store.schema import handheld, package, unit
 from protocol.chain import NO_DIGEST, Tip
 from protocol.envelope import Frame, VerifyKey
-from protocol.records import PackageRef
+from protocol.records import LogInOpened, PackageRef
 from protocol.wire import Ack, Head, RefusalCode, seal_ack
 
 PENDING, ACTIVE = "pending", "active"  # Standing of a handheld: enrolled, and confirmed by a person.
@@ -299,17 +300,26 @@ class Intake:
 
     def _step(self, connection: Connection, device: int, row: Any, fresh: list[Arrival]) -> None:
         """Take new records of a chain that has not forked; its earlier case files stay as they are."""
-        state = HandheldState(device, receipt_no=row.receipt_no)
+        opened = any(isinstance(one.record, LogInOpened) for one in fresh)
+        code_faults = self._books.code_faults(connection, {device} if opened else set())
+        state = HandheldState(device, receipt_no=row.receipt_no, code_faults=code_faults)
         for one in fresh:
-            link = ChainLink(
-                one.position.seq, one.digest, one.position.prev, one.collector, one.record, one.unreadable
+            at_ms = one.header.at_ms if one.header is not None else 0
+            place = one.position
+            state.step(
+                ChainLink(place.seq, one.digest, place.prev, one.collector, at_ms, one.record, one.unreadable)
             )
-            state.step(link)
         if state.cases:
             self._books.judge_handheld(connection, device)
-        elif state.receipt_no != row.receipt_no:
+            return
+        values: dict[str, Any] = {}
+        if state.receipt_no != row.receipt_no:
+            values["receipt_no"] = state.receipt_no
+        if state.told is not None:
+            values |= told_values(state.told)
+        if values:
             connection.execute(
                 update(handheld)
                 .where(handheld.c.unit == self._books.unit, handheld.c.device == device)
-                .values(receipt_no=state.receipt_no)
+                .values(values)
             )

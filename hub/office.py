@@ -1,4 +1,4 @@
-"""What branch IT does before a round: take in the extract, name people, admit handhelds, publish routes.
+"""What branch IT does before a round: take in the extract, publish routes.
 
 Each action is one transaction with its record. Functions take the open hub and plain values; the command line and the
 API call them alike. OfficeError carries a sentence for the person who asked.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from hub.app import Hub, issue_policy
 from hub.books import Books, Touched
@@ -23,12 +23,11 @@ from hub.store.schema import account, customer, extract_file, fact, package, per
 from protocol import codec
 from protocol.chain import digest
 from protocol.codec import FieldError
-from protocol.package import COLLECTORS_MAX, CollectorCard, OpenBill, RoutePackage, Stop, seal_package
+from protocol.package import CollectorCard, OpenBill, RoutePackage, Stop, seal_package
 from protocol.records import OPEN_BILLS_MAX, ExtractImported, FileRef, PackageIssued, TariffIssued
 from protocol.values import DAY_MS, period_after, start_of_day_ms
 
 PACKAGE_DAYS = 62  # A period and the month in which its sweep and its corrections end.
-ROLES = ("collector", "supervisor", "cashier", "accountant", "it", "auditor")
 
 
 class OfficeError(Exception):
@@ -238,31 +237,6 @@ def _keep_routes(connection: Connection, books: Books, extract: Extract) -> None
         connection.execute(insert(route), fresh)
 
 
-async def add_person(hub: Hub, *, code: str, name: str, role: str, phone: str = "", verifier: str = "") -> None:
-    """Name somebody who works with the hub. Raises OfficeError for a role or code that cannot be."""
-    if role not in ROLES:
-        raise OfficeError(f"the role {role!r} does not exist: choose one of {', '.join(ROLES)}")
-    try:
-        codec.unpack(CollectorCard, codec.pack(CollectorCard(code=code, name=name, phone=phone)))
-    except FieldError as error:
-        raise OfficeError(f"this person cannot stand on papers: {error}") from error
-
-    def work(connection: Connection) -> None:
-        where = (person.c.unit == hub.books.unit, person.c.code == code)
-        if connection.execute(select(person.c.code).where(*where)).first() is not None:
-            raise OfficeError(f"somebody with the code {code!r} exists already")
-        here = (person.c.unit == hub.books.unit, person.c.role == "collector")
-        if role == "collector" and connection.execute(select(func.count()).where(*here)).scalar_one() >= COLLECTORS_MAX:
-            raise OfficeError(f"a unit has at most {COLLECTORS_MAX} collectors: divide it into two units")
-        connection.execute(
-            insert(person).values(
-                unit=hub.books.unit, code=code, name=name, phone=phone, role=role, verifier=verifier
-            )
-        )
-
-    await hub.write(work)
-
-
 def require_person(connection: Connection, unit_code: str, code: str, roles: Sequence[str]) -> None:
     """Raise OfficeError unless somebody of that code has one of the roles."""
     query = select(person.c.role).where(person.c.unit == unit_code, person.c.code == code)
@@ -284,7 +258,7 @@ async def publish(hub: Hub, *, route_code: str, collector: str, by: str) -> int:
         if row is None:
             raise OfficeError(f"there is no route {route_code!r}: import an extract that has it first")
         now_ms = hub.clock()
-        _refresh_policy(connection, books, by, now_ms)
+        refresh_policy(connection, books, by, now_ms)
         sealed = _package(connection, books, route_code, row.branch, collector, row.version + 1, now_ms)
         message = seal_package(sealed, books.key)
         connection.execute(
@@ -351,14 +325,23 @@ def _package(
     )
 
 
-def _refresh_policy(connection: Connection, books: Books, by: str, now_ms: int) -> None:
-    """Issue the next policy when the collectors' names have changed: papers show them."""
+def refresh_policy(connection: Connection, books: Books, by: str, now_ms: int) -> None:
+    """Issue the next policy when something about collectors has changed: papers name them, handhelds let them in."""
     query = (
         select(person)
         .where(person.c.unit == books.unit, person.c.role == "collector")
         .order_by(person.c.code)
     )
-    cards = tuple(CollectorCard(code=row.code, name=row.name, phone=row.phone) for row in connection.execute(query))
+    cards = tuple(
+        CollectorCard(
+            code=row.code,
+            name=row.name,
+            phone=row.phone,
+            verifier=row.verifier or None,
+            opened=row.opened or None,
+        )
+        for row in connection.execute(query)
+    )
     held = books.policy(connection)
     if cards != held.collectors:
         fresh = replace(held, version=held.version + 1, issued_ms=now_ms, collectors=cards)

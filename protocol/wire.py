@@ -21,6 +21,8 @@ REQUEST_WINDOW_MS = 5 * 60_000  # How far a request's clock may be off; the answ
 REQUEST_HEADER = "X-Ghithu-Request"
 RECORDS_TYPE = "application/cbor-seq"
 BODY_TYPE = "application/cbor"
+PHOTO_BYTES_MAX = 512 * 2**10  # A dial that a person can read takes a third of it.
+PHOTO_CHUNK_BYTES_MAX = 64 * 2**10  # What a link at 2 kB/s carries in half a minute, and then need not carry again.
 CHANGES_MAX = 10_000  # One per stop of the longest route.
 Sequence = Annotated[int, Int(0, 2**31 - 1)]
 KeyBytes = Annotated[bytes, Bytes(32, 32)]
@@ -153,6 +155,15 @@ class Packages:
     policy: Annotated[bytes, Bytes(1, POLICY_BYTES_MAX)]
     packages: Annotated[tuple[Annotated[bytes, Bytes(1, 16 * 2**20)], ...], Items(0, 32)]
     codes: Annotated[bytes, Bytes(1, CODES_BYTES_MAX)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoHave:
+    """How many bytes of a photo the hub has, from its beginning: where to go on. As many as it has in all: it is
+    kept.
+    """
+
+    have: Sequence
 
 
 def body(value: object) -> bytes:

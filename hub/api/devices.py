@@ -7,9 +7,11 @@ from sqlalchemy import Connection, case, select, update
 
 from hub.api.bodies import Claims, read_body, refusal
 from hub.app import Hub
+from hub.codes import keep_ready, sheet_of
 from hub.core.verify import RefusedError
 from hub.enrolment import Enrolments, enrol
 from hub.intake import ACTIVE, PENDING, Sender
+from hub.photos import Photos
 from hub.store.schema import account, handheld, package, route, unit
 from protocol.codec import decode, unpack
 from protocol.wire import (
@@ -36,6 +38,7 @@ class DeviceApi:
         self._hub = hub
         self._claims = Claims(hub.intake)
         self._enrolments = Enrolments()
+        self._photos = Photos(hub.home.folder)
 
     def add_to(self, app: web.Application) -> None:
         """Register the calls."""
@@ -44,7 +47,9 @@ class DeviceApi:
         app.router.add_post("/v1/records", self._answered(self.post_records))
         app.router.add_get("/v1/records/head", self._answered(self.get_head))
         app.router.add_get("/v1/packages", self._answered(self.get_packages))
+        app.router.add_get("/v1/policy", self._answered(self.get_policy))
         app.router.add_get("/v1/changes", self._answered(self.get_changes))
+        app.router.add_put("/v1/photos/{name}", self._answered(self.put_photo))
 
     def _answered(self, handler: Handler) -> Handler:
         async def answer(request: web.Request) -> web.Response:
@@ -83,13 +88,29 @@ class DeviceApi:
         return web.Response(body=ack, content_type=ACK_TYPE)
 
     async def get_packages(self, request: web.Request) -> web.Response:
-        """Policy and route packages for this handheld's collector."""
+        """Policy, route packages for this handheld's collector, and the handheld's codes."""
+        return await self._signed_down(request, with_routes=True)
+
+    async def get_policy(self, request: web.Request) -> web.Response:
+        """The same without the routes: a log-in that waits for it must not wait for ten thousand customers."""
+        return await self._signed_down(request, with_routes=False)
+
+    async def _signed_down(self, request: web.Request, *, with_routes: bool) -> web.Response:
         sender, _ = await self._asking(request)
         self._require_active(sender)
-        answer = await self._hub.read(lambda connection: self._packages(connection, sender.collector))
-        return web.Response(body=body(answer), content_type=BODY_TYPE)
+        await keep_ready(self._hub, sender.device)
 
-    def _packages(self, connection: Connection, collector: str) -> Packages:
+        def read(connection: Connection) -> Packages:
+            return Packages(
+                policy=self._hub.books.policy_message(connection),
+                packages=self._routes(connection, sender.collector) if with_routes else (),
+                codes=sheet_of(connection, self._hub.books, sender.device),
+            )
+
+        return web.Response(body=body(await self._hub.read(read)), content_type=BODY_TYPE)
+
+    def _routes(self, connection: Connection, collector: str) -> tuple[bytes, ...]:
+        """The newest package of each route that a collector walks."""
         unit_code = self._hub.books.unit
         query = (
             select(package.c.message)
@@ -102,20 +123,28 @@ class DeviceApi:
             .where(route.c.unit == unit_code, route.c.collector == collector)
             .order_by(package.c.route)
         )
-        return Packages(
-            policy=self._hub.books.policy_message(connection),
-            packages=tuple(connection.execute(query).scalars()),
+        return tuple(connection.execute(query).scalars())
+
+    async def put_photo(self, request: web.Request) -> web.Response:
+        """A piece of a photo. Who sends it is checked and not noted: photos leave the database to the records."""
+        content = await read_body(request)
+        sender, _ = await self._claims.check(request, content, self._hub.clock())
+        self._require_active(sender)
+        have = await self._photos.take(
+            sender.device,
+            request.match_info["name"],
+            offset=_number(request, "offset"),
+            size=_number(request, "size"),
+            content=content,
         )
+        return web.Response(body=body(have), content_type=BODY_TYPE)
 
     async def get_changes(self, request: web.Request) -> web.Response:
         """What changed on a route since a counter."""
         sender, _ = await self._asking(request)
         self._require_active(sender)
-        name = request.query.get("route", "")
-        after = request.query.get("after", "")
-        if not after.isascii() or not after.isdigit() or len(after) > COUNTER_DIGITS_MAX:
-            raise RefusedError(RefusalCode.BAD_REQUEST, "`after` must be a number")
-        answer = await self._hub.read(lambda connection: self._changes(connection, sender, name, int(after)))
+        name, after = request.query.get("route", ""), _number(request, "after")
+        answer = await self._hub.read(lambda connection: self._changes(connection, sender, name, after))
         return web.Response(body=body(answer), content_type=BODY_TYPE)
 
     def _changes(self, connection: Connection, sender: Sender, name: str, after: int) -> Changes:
@@ -155,3 +184,11 @@ class DeviceApi:
         if sender.status != ACTIVE:
             sentence = "the branch has not confirmed this handheld yet: ask them to look at its IMEI"
             raise RefusedError(RefusalCode.NOT_CONFIRMED, sentence)
+
+
+def _number(request: web.Request, name: str) -> int:
+    """A number of the query. Raises RefusedError."""
+    text = request.query.get(name, "")
+    if not text.isascii() or not text.isdigit() or len(text) > COUNTER_DIGITS_MAX:
+        raise RefusedError(RefusalCode.BAD_REQUEST, f"`{name}` must be a number")
+    return int(text)

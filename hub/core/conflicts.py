@@ -28,6 +28,8 @@ class ConflictClass(Enum):
     VOID_BEFORE_PAPER = "void-before-paper"
     VOID_TOO_LATE = "void-too-late"
     READING_BELOW_PREVIOUS = "reading-below-previous"
+    COLLECTED_AGAINST_HOLD = "collected-against-hold"
+    OVERRIDE_UNPROVEN = "override-unproven"
     FACT_AFTER_CLOSE = "fact-after-close"
     CASH_SHORT_OR_OVER = "cash-short-or-over"
     RECEIPT_MISSING = "receipt-missing"
@@ -124,6 +126,16 @@ CONFLICTS: dict[ConflictClass, Conflict] = {
     ConflictClass.READING_BELOW_PREVIOUS: Conflict(
         ("Chỉ số mới nhỏ hơn chỉ số cũ", "Index below the previous one"),
         ("Chưa lập hóa đơn kỳ này", "This period's bill is held"),
+        for_person=True,
+    ),
+    ConflictClass.COLLECTED_AGAINST_HOLD: Conflict(
+        ("Thu tiền khi kỳ này chưa được thu", "Collected while this period was held"),
+        ("Vẫn ghi nhận tiền đã thu", "The money stands"),
+        for_person=True,
+    ),
+    ConflictClass.OVERRIDE_UNPROVEN: Conflict(
+        ("Mã giám sát không hợp lệ", "A supervisor's code that does not hold"),
+        ("Tiền đã thu vẫn ghi nhận; lệnh cho thu không có giá trị", "Money stands; the override lifts nothing"),
         for_person=True,
     ),
     ConflictClass.FACT_AFTER_CLOSE: Conflict(

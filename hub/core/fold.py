@@ -5,7 +5,7 @@ replaces what was there. So the order of arrival cannot matter. Bills come first
 money in canonical order against those bills, then the cases. Source: merge.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hub.core.account import (
@@ -18,29 +18,43 @@ from hub.core.account import (
     PeriodState,
     posting_day,
 )
+from hub.core.codes import NO_FAULTS, CodeFault
 from hub.core.conflicts import Case, ConflictClass
 from hub.core.ledger import Account, JournalEntry, Line, billed, collected, credited, opening, reversed_lines
 from hub.core.matching import bills_for_amount
 from hub.core.voids import Voids
 from protocol.facts import Facts, Reading, facts_of
 from protocol.readings import Use, estimate_m3
-from protocol.reasons import Reason
+from protocol.reasons import Reason, overridable
 from protocol.records import (
     BankCredited,
     CashCollected,
     CollectionVoided,
+    ContactNoted,
     ReadingSkipped,
     ReadingTaken,
+    RuleOverridden,
     SupervisorDecided,
 )
 from protocol.rules import hold, holds_alone
 from protocol.values import local_date
 
+VISITS = ReadingTaken | ReadingSkipped | CashCollected | ContactNoted  # A collector was at the door.
 
-def fold(base: AccountBase, facts: Sequence[Fact], closes: Sequence[Close]) -> AccountState:
-    """State, ledger lines and cases of one account. closes: of the collectors that appear in the facts."""
+
+def fold(
+    base: AccountBase,
+    facts: Sequence[Fact],
+    closes: Sequence[Close],
+    code_faults: Mapping[bytes, CodeFault] = NO_FAULTS,
+) -> AccountState:
+    """State, ledger lines and cases of one account.
+
+    closes: of the collectors that appear in the facts. code_faults: of the handhelds that overrode a rule here, the
+    uses of codes that do not hold, by digest.
+    """
     ordered = sorted(facts, key=lambda fact: fact.order)
-    return _Fold(base, ordered, closes).run()
+    return _Fold(base, ordered, closes, code_faults).run()
 
 
 def fold_stranger(
@@ -82,8 +96,11 @@ def fold_stranger(
 class _Fold:
     """One run over one account's facts."""
 
-    def __init__(self, base: AccountBase, facts: list[Fact], closes: Sequence[Close]) -> None:
+    def __init__(
+        self, base: AccountBase, facts: list[Fact], closes: Sequence[Close], code_faults: Mapping[bytes, CodeFault]
+    ) -> None:
         self.base = base
+        self.code_faults = code_faults
         self.facts = facts
         self.closes = closes
         self.valid = [fact for fact in facts if not fact.quarantined]
@@ -101,10 +118,8 @@ class _Fold:
         self._estimate()
         self._money()
         self._late()
-        reading = self._rule_reading()
-        state.hold = hold(reading, self.facts_of_rules)
-        state.holds_alone = holds_alone(reading, self.facts_of_rules)
-        visits = [f for f in self.valid if isinstance(f.record, ReadingTaken | ReadingSkipped | CashCollected)]
+        self._holds()
+        visits = [f for f in self.valid if isinstance(f.record, VISITS)]
         if visits:
             state.visited_ms, state.collector = visits[-1].ord, visits[-1].collector
         return state
@@ -214,13 +229,53 @@ class _Fold:
         base = self.base
         state.estimate_vnd = base.prices.total_vnd(state.estimate_m3, base.stop, base.period, reading_date)
 
-    def _rule_reading(self) -> Reading | None:
-        taken = self.state.period.taken
-        if taken is None:
-            return None
-        record = taken.record
-        assert isinstance(record, ReadingTaken)
-        return Reading(code=record.code, index=record.index, use=Use(record.use_m3, record.days))
+    # Holds.
+
+    def _holds(self) -> None:
+        """What holds the money now, what would by itself, and whether anybody collected all the same."""
+        state, taken = self.state, self.state.period.taken
+        reading = _as_rules_see(taken)
+        state.hold = hold(reading, self.facts_of_rules)
+        state.holds_alone = holds_alone(reading, self.facts_of_rules)
+        asked: set[bytes] = set()
+        for fact in self.valid:
+            if isinstance(fact.record, RuleOverridden):
+                asked.add(fact.record.reading)
+                self._override(fact, fact.record)
+        for fact in self.valid:
+            record = fact.record
+            if isinstance(record, CashCollected) and fact.digest not in self.reversals and record.reading not in asked:
+                self._collected_in_spite(fact, record)
+
+    def _override(self, fact: Fact, record: RuleOverridden) -> None:
+        """A code that holds lifts the hold of the reading it names, while that reading counts; no other does."""
+        state, taken = self.state, self.state.period.taken
+        if (fault := self.code_faults.get(fact.digest)) is not None:
+            detail = fault.about(record.code_no)
+            self._case(ConflictClass.OVERRIDE_UNPROVEN, fact, for_person=True, detail=detail)
+        elif taken is not None and taken.digest == record.reading and state.hold and overridable(state.hold):
+            state.hold = None
+
+    def _collected_in_spite(self, fact: Fact, record: CashCollected) -> None:
+        """Nobody had lifted the hold of the reading that a collection names: as the handheld wrote it, or as we find
+        it.
+        """
+        named = next((f for f in self.valid if f.digest == record.reading), None)
+        if named is None or not isinstance(named.record, ReadingTaken):
+            return
+        found = [reason for reason in Reason if reason == named.record.hold]
+        if named.record.period == self.base.period:
+            found += holds_alone(_as_rules_see(named), self.facts_of_rules)
+        held = next((reason for reason in found if overridable(reason)), None)
+        if held is not None:
+            self._case(
+                ConflictClass.COLLECTED_AGAINST_HOLD,
+                named,
+                fact,
+                money_vnd=record.amount_vnd,
+                for_person=True,
+                detail=held.value,
+            )
 
     # Money.
 
@@ -388,6 +443,15 @@ def base_period(fact: Fact) -> str:
     """Billing period of a reading or visit; "" for facts that have none."""
     record = fact.record
     return record.period if isinstance(record, ReadingTaken | ReadingSkipped) else ""
+
+
+def _as_rules_see(taken: Fact | None) -> Reading | None:
+    """A reading as the rules look at it."""
+    if taken is None:
+        return None
+    record = taken.record
+    assert isinstance(record, ReadingTaken)
+    return Reading(code=record.code, index=record.index, use=Use(record.use_m3, record.days))
 
 
 def _netted(lines: tuple[Line, ...]) -> tuple[Line, ...]:

@@ -1,37 +1,58 @@
 """What one handheld's chain says as a whole: forks, records nobody can read, holes in the receipt series.
 
-A left fold along the chain, so it can go on from where it stopped; `of_chain` runs it from the start.
+A left fold along the chain, so it can go on from where it stopped; `of_chain` runs it from the start. What the handheld
+last said of itself comes out too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from hub.core.codes import NO_FAULTS, CodeFault
 from hub.core.conflicts import Case, ConflictClass
 from protocol.chain import NO_DIGEST
-from protocol.records import CashCollected, Record, ShiftOpened
+from protocol.records import CashCollected, DeviceStatus, LogInOpened, Record, ShiftOpened
 from protocol.values import local_date
 
 
 class ChainLink(NamedTuple):
-    """A record as its chain sees it. record: None when unreadable, with the reason beside it."""
+    """A record as its chain sees it. record: None when unreadable, with the reason beside it; at_ms is then 0."""
 
     seq: int
     digest: bytes
     prev: bytes
     collector: str
+    at_ms: int
     record: Record | None
     unreadable: str
 
 
-class HandheldState:
-    """Derived of one chain. fork_from: first position of which there are two, 0 if none. receipt_no: last one seen."""
+class Told(NamedTuple):
+    """What a handheld last said of itself. at_ms: by its own clock."""
 
-    def __init__(self, device: int, receipt_no: int = 0, fork_from: int = 0) -> None:
+    at_ms: int
+    status: DeviceStatus
+
+
+class HandheldState:
+    """Derived of one chain. fork_from: first position of which there are two, 0 if none. receipt_no: last one seen.
+
+    told: None where no status has been seen. code_faults: uses of codes that do not hold, by digest.
+    """
+
+    def __init__(
+        self,
+        device: int,
+        receipt_no: int = 0,
+        fork_from: int = 0,
+        code_faults: Mapping[bytes, CodeFault] = NO_FAULTS,
+    ) -> None:
         self.device = device
         self.receipt_no = receipt_no
         self.fork_from = fork_from
+        self.told: Told | None = None
         self.cases: list[Case] = []
+        self._code_faults = code_faults
 
     def step(self, link: ChainLink) -> None:
         """Take the next record of a chain that has not forked."""
@@ -64,17 +85,36 @@ class HandheldState:
                     )
                 )
             self.receipt_no = link.record.receipt_no
+        elif isinstance(link.record, DeviceStatus):
+            self.told = Told(link.at_ms, link.record)
+        elif isinstance(link.record, LogInOpened) and (fault := self._code_faults.get(link.digest)) is not None:
+            self.cases.append(
+                Case(
+                    klass=ConflictClass.OVERRIDE_UNPROVEN,
+                    facts=(link.digest,),
+                    collector=link.collector,
+                    device=self.device,
+                    seq=link.seq,
+                    period=link.record.period,
+                    for_person=True,
+                    detail=fault.about(link.record.code_no),
+                )
+            )
 
 
 def of_chain(
-    device: int, links: Sequence[ChainLink], decided: frozenset[bytes] = frozenset(), adopted: Iterable[bytes] = ()
+    device: int,
+    links: Sequence[ChainLink],
+    decided: frozenset[bytes] = frozenset(),
+    adopted: Iterable[bytes] = (),
+    code_faults: Mapping[bytes, CodeFault] = NO_FAULTS,
 ) -> HandheldState:
     """State of a whole chain, forks included; links in any order.
 
     decided: case keys a person has closed. adopted: last records of branches that a person has called true.
     """
     chain = Chain(links, adopted)
-    state = HandheldState(device, fork_from=chain.fork_from)
+    state = HandheldState(device, fork_from=chain.fork_from, code_faults=code_faults)
     for link in chain.links:
         if link.record is None or link.digest not in chain.quarantined:
             state.step(link)

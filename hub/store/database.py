@@ -25,6 +25,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 GROWING = ("fact", "ledger", "case_file", "account", "customer", "bank_line", "day_close", "decision")
 ROWS_TYPICAL = 1_000_000  # Facts of a branch in two years.
 ROWS_FALL_BITS = 7  # Each further column of a key leaves a 128th of the rows.
+ROWS_PARTIAL_BITS = 10  # An index with a condition holds a thousandth of its table.
 READERS = 2  # The page and the API; more would only queue for the same disk.
 
 
@@ -53,25 +54,31 @@ class HomeLock:
 
 
 class Database:
-    """Open by `Database.open`. `write` and `read` run a function with a SQLAlchemy connection inside a transaction."""
+    """Open by `Database.open`. `write` and `read` run a function with a SQLAlchemy connection inside a transaction.
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, connection: AsyncConnection) -> None:
+    upgraded: an older hub had left this file, so what it had folded is not what this one folds.
+    """
+
+    def __init__(
+        self, writer: AsyncEngine, reader: AsyncEngine, connection: AsyncConnection, *, upgraded: bool
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._connection = connection
+        self.upgraded = upgraded
         self._lock = asyncio.Lock()
         self.on_rollback: Callable[[], None] = lambda: None
 
     @classmethod
     async def open(cls, path: Path) -> "Database":
         """Open a SQLite file, bringing it to the newest schema."""
-        migrate(path)
+        upgraded = migrate(path)
         writer = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=1, max_overflow=0)
         reader = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=READERS, max_overflow=0)
         _prepare(writer, "BEGIN IMMEDIATE", ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"))
         _prepare(reader, "BEGIN", ("query_only=ON", "wal_autocheckpoint=0"))
         connection = await writer.connect()
-        return cls(writer, reader, connection)
+        return cls(writer, reader, connection, upgraded=upgraded)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction; it is durable when this returns. Rolled back when `work` raises.
@@ -130,10 +137,14 @@ def describe_to_planner(path: Path) -> None:
     for table in (metadata.tables[name] for name in GROWING):
         clustered = not table.dialect_options["sqlite"]["with_rowid"]
         primary = table.name if clustered else f"sqlite_autoindex_{table.name}_1"
-        keys = {primary: table.primary_key.columns, **{str(index.name): index.columns for index in table.indexes}}
-        for name, columns in keys.items():
-            found = [max(1, ROWS_TYPICAL >> ROWS_FALL_BITS * step) for step in range(len(columns))]
-            rows.append((table.name, name, " ".join(map(str, [ROWS_TYPICAL, *found]))))
+        keys = [(primary, table.primary_key.columns, ROWS_TYPICAL)]
+        for index in table.indexes:
+            partial = index.dialect_options["sqlite"]["where"] is not None
+            here = ROWS_TYPICAL >> ROWS_PARTIAL_BITS if partial else ROWS_TYPICAL
+            keys.append((str(index.name), index.columns, here))
+        for name, columns, here in keys:
+            found = [max(1, here >> ROWS_FALL_BITS * step) for step in range(len(columns))]
+            rows.append((table.name, name, " ".join(map(str, [here, *found]))))
     database = sqlite3.connect(path)
     with closing(database), database:
         database.execute("ANALYZE sqlite_master")  # Makes the table of statistics, and looks at nothing large.
@@ -141,11 +152,21 @@ def describe_to_planner(path: Path) -> None:
         database.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", rows)
 
 
-def migrate(path: Path) -> None:
-    """Bring a database file to the newest schema."""
+def migrate(path: Path) -> bool:
+    """Bring a database file to the newest schema; whether an older one was there."""
+    before = _revision(path)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
     command.upgrade(config, "head")
     describe_to_planner(path)
     path.chmod(0o600)  # Names, addresses and money.
+    return before not in (None, _revision(path))
+
+
+def _revision(path: Path) -> str | None:
+    """The schema that a database file has; None for a file that has none."""
+    database = sqlite3.connect(path)
+    with closing(database):
+        known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0]) if known else None

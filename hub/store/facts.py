@@ -8,16 +8,17 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from hub.core.account import HUB, Fact
+from hub.core.codes import CodeUse, GivenCode, use_of
 from hub.core.handhelds import ChainLink
 from hub.store.bulk import insert_rows
-from hub.store.schema import day_close, decision, fact, handheld
+from hub.store.schema import ABOUT_CODES, day_close, decision, fact, handheld
 from protocol import codec
 from protocol.envelope import frame
 from protocol.fields import Items
-from protocol.records import HEADS_MAX, DayClosed, HandheldRecord, Header, HeadRef, Record
+from protocol.records import HEADS_MAX, CodeGiven, DayClosed, HandheldRecord, Header, HeadRef, Record
 from protocol.sealed import UnreadableError, parse
 
 _Heads = Annotated[tuple[HeadRef, ...], Items(0, HEADS_MAX)]
@@ -149,9 +150,41 @@ def links_of(connection: Connection, unit: str, device: int, parsed: ParsedRecor
     )
     links: list[ChainLink] = []
     for row in connection.execute(query):
-        _, record, unreadable = parsed.of(row.device, row.digest, row.message)
-        links.append(ChainLink(row.seq, row.digest, row.prev, row.collector, record, unreadable))
+        header, record, unreadable = parsed.of(row.device, row.digest, row.message)
+        at_ms = header.at_ms if header is not None else 0
+        links.append(ChainLink(row.seq, row.digest, row.prev, row.collector, at_ms, record, unreadable))
     return links
+
+
+def _about_codes(connection: Connection, unit: str, device: int, parsed: ParsedRecords) -> list[Fact]:
+    """Readable facts of one chain that give or use codes, along the chain."""
+    query = select(fact).where(fact.c.unit == unit, fact.c.device == device, text(f"fact.{ABOUT_CODES}"))
+    rows = connection.execute(query.order_by(fact.c.seq, fact.c.digest))
+    return [one for row in rows if (one := fact_of(row, parsed)) is not None]
+
+
+def uses_of_codes(
+    connection: Connection, unit: str, device: int, parsed: ParsedRecords, *, quarantined: bool = False
+) -> list[CodeUse]:
+    """What a handheld did with its codes, along its chain. quarantined: also what counts for nothing."""
+    return [
+        use
+        for one in _about_codes(connection, unit, device, parsed)
+        if (quarantined or not one.quarantined)
+        and (
+            use := use_of(one.record, seq=one.seq, digest=one.digest, at_ms=one.ord, collector=one.collector)
+        ) is not None
+    ]
+
+
+def given_codes(connection: Connection, unit: str, parsed: ParsedRecords) -> dict[int, dict[int, GivenCode]]:
+    """Codes that supervisors were shown, by handheld and number. Of one shown twice the first counts."""
+    found: dict[int, dict[int, GivenCode]] = defaultdict(dict)
+    for one in _about_codes(connection, unit, HUB, parsed):
+        if isinstance(one.record, CodeGiven):
+            given = GivenCode(one.ord, one.record.customer or "")
+            found[one.record.device].setdefault(one.record.code_no, given)
+    return found
 
 
 def forks(connection: Connection, unit: str) -> dict[int, int]:

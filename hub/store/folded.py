@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete
 
 from hub.core.account import AccountState, BillState
 from hub.core.conflicts import Case
+from hub.core.handhelds import HandheldState, Told
 from hub.core.ledger import JournalEntry
 from hub.core.routing import change_of
 from hub.store.bulk import insert_rows
@@ -86,6 +87,26 @@ def account_values(unit: str, state: AccountState, stop: Stop, route: str, branc
         "visited_ms": state.visited_ms,
         "change": codec.encode(codec.pack(change_of(state, stop.payment_method, version))),
         "version": version,
+    }
+
+
+def handheld_values(state: HandheldState) -> Values:
+    """Columns of a handheld's row that follow from its chain."""
+    return {"receipt_no": state.receipt_no, "fork_from": state.fork_from, **told_values(state.told)}
+
+
+def told_values(told: Told | None) -> Values:
+    """What a handheld last said of itself; all absent before it said anything."""
+    status = told.status if told is not None else None
+    return {
+        "told_ms": told.at_ms if told is not None else None,
+        "software": status.software if status is not None else None,
+        "unsent": status.unsent if status is not None else None,
+        "battery_percent": status.battery_percent if status is not None else None,
+        "charging": status.charging if status is not None else None,
+        "storage_free_mib": status.storage_free_mib if status is not None else None,
+        "clock_fault": status.clock if status is not None else None,
+        "printer_fault": status.printer if status is not None else None,
     }
 
 

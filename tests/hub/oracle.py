@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from hmac import digest as hmac
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -17,12 +18,15 @@ from protocol.records import (
     BankCredited,
     CashCollected,
     CashReceived,
+    CodeGiven,
     CollectionVoided,
+    ContactNoted,
     DayClosed,
     Decision,
     DeviceEnrolled,
     ExtractImported,
     HandheldRecord,
+    LogInOpened,
     PackageIssued,
     PaperKind,
     PaperPrinted,
@@ -31,6 +35,7 @@ from protocol.records import (
     ReadingSkipped,
     ReadingTaken,
     Record,
+    RuleOverridden,
     ShiftOpened,
     SupervisorDecided,
 )
@@ -40,6 +45,8 @@ HUB = 0
 RECEIVABLE, WITH_COLLECTOR, AT_BRANCH, BANK = "131", "1111", "1112", "112"
 SHORTAGE, EXCESS, SUSPENSE, REVENUE = "1381", "3381", "338", "511"
 VAT, FEE, SMALL_CHANGE, OPENING = "3331", "3338", "711", "000"
+USED_BEFORE_M3 = 12  # What every customer of these worlds used in the period before.
+A_DAY_MS = 86_400_000
 
 Totals = dict[tuple[str, str, str], int]
 CaseRow = tuple[str, str, bool]
@@ -98,10 +105,13 @@ class Opinion:
     cases: list[CaseRow] = field(default_factory=list)
 
 
-def opinion(messages: Iterable[bytes], hub_key_id: bytes, opened: Mapping[str, Opened], period: str) -> Opinion:
+def opinion(
+    messages: Iterable[bytes], hub_key_id: bytes, hub_seed: bytes, opened: Mapping[str, Opened], period: str
+) -> Opinion:
     """State of all customers, ledger totals by account, party and day, and all cases, of a set of messages."""
     entries = _entries(set(messages), hub_key_id)
     books = _Books(entries, opened, period)
+    books.bad_codes = bad_codes(entries, hub_seed)
     for name in sorted(opened):
         _Customer(books, name).work()
     books.strangers()
@@ -216,6 +226,39 @@ def branches_at(entries: list[Entry], one: Entry) -> list[Entry]:
     return [other for other in entries if other.device == one.device and other.prev == one.prev]
 
 
+def supervisors_code(hub_seed: bytes, device: int, number: int) -> str:
+    """HKDF by hand (RFC 5869: no salt, one block), then the code it stands for."""
+    key = hmac(hmac(bytes(32), hub_seed, "sha256"), b"ghithu/1/codes" + bytes([1]), "sha256")
+    chance = int.from_bytes(hmac(key, f"{device}:{number}".encode(), "sha256"), "big")
+    return str(number).zfill(2) + str(chance)[-8:].zfill(8)
+
+
+def bad_codes(entries: list[Entry], hub_seed: bytes) -> set[bytes]:
+    """Records that count and rely on a code that was not known, not given, for somebody else, or used up."""
+    bad: set[bytes] = set()
+    given = [one for one in entries if isinstance(one.record, CodeGiven)]
+    used: set[tuple[int, int]] = set()
+    for one in sorted(entries, key=lambda each: (each.device, each.seq)):
+        record = one.record
+        if not isinstance(record, RuleOverridden | LogInOpened) or one.quarantined:
+            continue
+        about = record.reading if isinstance(record, RuleOverridden) else one.collector.encode()
+        code = supervisors_code(hub_seed, one.device, record.code_no)
+        if hmac(code.encode(), about, "sha256")[:16] != record.proof:
+            bad.add(one.digest)
+            continue
+        fits = False
+        for each in given:
+            made = each.record
+            assert isinstance(made, CodeGiven)
+            if (made.device, made.code_no) == (one.device, record.code_no) and each.at_ms <= one.ord + A_DAY_MS:
+                fits = one.customer == "" or made.customer in (None, one.customer)
+        if not fits or (one.device, record.code_no) in used:
+            bad.add(one.digest)
+        used.add((one.device, record.code_no))
+    return bad
+
+
 class _Books:
     """The sorted list, and what all customers have in common."""
 
@@ -224,6 +267,7 @@ class _Books:
         self.opened = opened
         self.period = period
         self.found = Opinion()
+        self.bad_codes: set[bytes] = set()
         self.subjects = {one.record.subject for one in entries if isinstance(one.record, SupervisorDecided)}
         self.import_day = next(one.day for one in entries if isinstance(one.record, ExtractImported))
         by_digest = {one.digest: one for one in entries}
@@ -319,6 +363,8 @@ class _Books:
                     self.case("fork", str(device), *(branch.digest for branch in branches), settled=settled)
                 if one.record is None:
                     self.case("unreadable", str(device), one.digest)
+                elif isinstance(one.record, LogInOpened) and one.digest in self.bad_codes:
+                    self.case("override-unproven", str(device), one.digest)
                 elif isinstance(one.record, CashCollected) and not one.quarantined:
                     if one.record.receipt_no != receipt_no + 1:
                         self.case("receipt-missing", str(device), one.digest)
@@ -355,10 +401,12 @@ class _Customer:
             elif isinstance(record, CollectionVoided) and not one.quarantined:
                 self._void(one, record)
         self._late()
+        self._overrides()
         made = self.taken.record if self.taken is not None else None
         current = [bill for bill in self.bills if bill.number == f"{self.name}-{self.books.period}"]
         arrears = [bill for bill in self.bills if bill not in current]
-        visits = [o for o in self.valid if isinstance(o.record, ReadingTaken | ReadingSkipped | CashCollected)]
+        at_the_door = ReadingTaken | ReadingSkipped | CashCollected | ContactNoted
+        visits = [one for one in self.valid if isinstance(one.record, at_the_door)]
         self.books.found.customers[self.name] = {
             "reading": self.taken.digest if self.taken is not None else b"",
             "index_m3": made.index if isinstance(made, ReadingTaken) else 0,
@@ -377,6 +425,7 @@ class _Customer:
             "suspense_vnd": self.suspense_vnd,
             "collector": visits[-1].collector if visits else "",
             "visited_ms": visits[-1].ord if visits else 0,
+            "hold": self._hold(),
         }
 
     def _case(self, klass: str, *facts: Entry, settled: bool = False) -> None:
@@ -604,6 +653,41 @@ class _Customer:
         for one in self.valid:
             if isinstance(one.record, kinds) and self.books.open_day(one, one.collector) != one.day:
                 self._case("fact-after-close", one)
+
+
+    # Holds.
+
+    def _held(self, reading: Entry) -> str:
+        """What holds the bill of a reading: everybody pays in cash, and the customers of these worlds used 12 m³."""
+        record = reading.record
+        assert isinstance(record, ReadingTaken)
+        if record.index < record.previous_index:
+            return "READING_BELOW_PREVIOUS"
+        fallen = USED_BEFORE_M3 - record.use_m3
+        if record.use_m3 == 0 or (fallen >= 3 and fallen * 10 >= USED_BEFORE_M3 * 3):
+            return "CONSUMPTION_DROP"
+        return ""
+
+    def _hold(self) -> str:
+        """What holds the money now: no override that is proven is about the reading that counts."""
+        if self.taken is None:
+            return ""
+        for one in self.valid:
+            proven = isinstance(one.record, RuleOverridden) and one.digest not in self.books.bad_codes
+            if proven and isinstance(one.record, RuleOverridden) and one.record.reading == self.taken.digest:
+                return ""
+        return self._held(self.taken)
+
+    def _overrides(self) -> None:
+        asked = [one.record.reading for one in self.valid if isinstance(one.record, RuleOverridden)]
+        for one in self.valid:
+            record = one.record
+            if isinstance(record, RuleOverridden) and one.digest in self.books.bad_codes:
+                self._case("override-unproven", one)
+            if isinstance(record, CashCollected) and self._undone(one) is None and record.reading not in asked:
+                for named in self.valid:
+                    if named.digest == record.reading and self._held(named):
+                        self._case("collected-against-hold", named, one)
 
 
 def flat_bill_vnd(use_m3: int, price_vnd: int) -> int:

@@ -15,36 +15,45 @@ from sqlalchemy import Connection, select
 
 from hub.app import Hub, post
 from hub.cashier import cash_owed_vnd, close_day, decide, receive_cash, take_paper_back
+from hub.codes import give
 from hub.core.conflicts import ConflictClass
 from hub.office import OfficeError
 from hub.statements import LineStanding, claim_line
 from hub.store.schema import fact
 from protocol.chain import digest
+from protocol.codes import code_proof
 from protocol.records import (
     BankCredited,
     CashCollected,
     CashCounted,
     CollectionVoided,
+    ContactNoted,
+    ContactOutcome,
     DayTotals,
     Decision,
     Denomination,
+    DeviceStatus,
+    LogInOpened,
     PaperKind,
     PaperPrinted,
     PrintOutcome,
     ReadingSkipped,
     ReadingTaken,
+    RuleOverridden,
     ShiftClosed,
     ShiftOpened,
+    StatusMoment,
     VoidReason,
 )
 from protocol.sealed import Sealed
 from protocol.tariff import Tariff
 from protocol.values import local_date, start_of_day_ms
-from tests.hub.oracle import Opened
+from tests.hub.oracle import Opened, supervisors_code
 from tests.hub.worlds import (
     BANK_BIN,
     DAYS,
     FAULTS,
+    HUB_SEED,
     MORNING_MS,
     PERIOD,
     ROUTES,
@@ -135,10 +144,11 @@ class Round:
             *houses,
             House("02999999", ROUTES[0], "household", 300, (("02999999-2026-10", "2026-10", 60_000),)),
         )
-        self.use_m3 = {house.customer: random.choice((-3, 5, 14, 20, 28)) for house in self.doors}
+        self.use_m3 = {house.customer: random.choice((-3, 5, 6, 14, 20, 28)) for house in self.doors}
         self.counted: Counter[str] = Counter()
         self.to_close: list[tuple[str, str]] = []
         self.transactions = 0
+        self.given: dict[int, int] = {}
         self.steps_a_day = steps_a_day
         steps = range(steps_a_day * 3 // 2, steps_a_day * len(DAYS))
         self.clonings = {random.choice(steps): one for one in handsets if random.random() < 0.9}
@@ -168,6 +178,7 @@ class Round:
 
     async def _step(self) -> None:
         one, chance = self.random.choice(self.handsets), self.random.randrange(100)
+        await self._besides(one)
         if chance < 29:
             self._read(one)
         elif chance < 32:
@@ -185,6 +196,62 @@ class Round:
             await self._upload(one)
         else:
             await self._office()
+
+    async def _besides(self, one: Handset) -> None:
+        """What a handheld tells beside readings and money, and what a supervisor is called for."""
+        chance = self.random.randrange(100)
+        if chance < 4:
+            outcome = self.random.choice(list(ContactOutcome))
+            one.make(ContactNoted(customer=self._door(one).customer, period=PERIOD, outcome=outcome), self.watch.now_ms)
+        elif chance < 8:
+            moment, percent = self.random.choice(list(StatusMoment)), self.random.choice((None, 15, 90))
+            record = DeviceStatus(period=PERIOD, moment=moment, software="test", unsent=3, battery_percent=percent)
+            one.make(record, self.watch.now_ms)
+        elif chance < 14:
+            await self._give_code(one)
+        elif chance < 18:
+            self._override(one)
+        elif chance < 21:
+            number, about = self._code_no(one), one.collector.encode()
+            opened = LogInOpened(period=PERIOD, code_no=number, proof=self._proof(one, number, about))
+            one.make(opened, self.watch.now_ms)
+
+    # With a supervisor on the telephone.
+
+    async def _give_code(self, one: Handset) -> None:
+        customer = self.random.choice((None, self.random.choice(self.houses).customer))
+        work = partial(give, hub=self.hub, device=one.device, reason="asked", by="supervisor", customer_id=customer)
+        shown = await self.hub.write(work)
+        assert shown.code == supervisors_code(HUB_SEED, one.device, shown.number)
+        self.given[one.device] = shown.number + 1
+
+    def _code_no(self, one: Handset) -> int:
+        """The next code of a handheld, or one that was used or not yet given."""
+        given = self.given.get(one.device, 0)
+        return self.random.randrange(given + 2) if self.random.random() < 0.4 else max(0, given - 1)
+
+    def _proof(self, one: Handset, number: int, about: bytes) -> bytes:
+        right = code_proof(supervisors_code(HUB_SEED, one.device, number), about)
+        return right if self.random.random() < 0.85 else bytes(16)
+
+    def _override(self, one: Handset) -> None:
+        """Of a reading that is held, or of any; the collection may follow, or be there already."""
+        random = self.random
+        held = [name for name in one.taken if self.use_m3[name] < 9]
+        names = sorted(held if held and random.random() < 0.4 else one.taken)
+        if not names:
+            return
+        number, name = self._code_no(one), random.choice(names)
+        record = RuleOverridden(
+            customer=name,
+            period=PERIOD,
+            reading=one.taken[name].digest,
+            hold="CONSUMPTION_DROP",
+            reason="the house was empty",
+            code_no=number,
+            proof=self._proof(one, number, one.taken[name].digest),
+        )
+        one.make(record, self.watch.now_ms)
 
     # At the door.
 

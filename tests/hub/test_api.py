@@ -22,6 +22,7 @@ from sqlalchemy import func, select, update
 from hub.api import bodies
 from hub.api.server import BODY_MAX, serve
 from hub.app import Hub
+from hub.codes import keep_ready
 from hub.enrolment import TRIES_MAX, confirm, normal_code, open_slot
 from hub.office import OfficeError
 from hub.store.schema import fact, handheld
@@ -147,7 +148,17 @@ def refusal_in(answer: bytes) -> Refusal:
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hub's home before anything was sent to it."""
-    return asyncio.run(set_up(tmp_path_factory.mktemp("api"), HOUSES, fresh_handsets()))
+    return asyncio.run(with_codes(tmp_path_factory.mktemp("api")))
+
+
+async def with_codes(folder: Path) -> Path:
+    """Set up with the slow hashes made once for all tests."""
+    home = await set_up(folder, HOUSES, fresh_handsets())
+    hub = await Hub.open(home, Watch())
+    for device in (1, 2):
+        await keep_ready(hub, device)
+    await hub.close()
+    return home
 
 
 @pytest_asyncio.fixture
@@ -332,7 +343,7 @@ async def test_a_body_that_dawdles_is_cut_off(branch: Branch, monkeypatch: pytes
 
 # Claims.
 
-ASKING = ["/v1/records/head", "/v1/packages", f"/v1/changes?route={ROUTES[0]}&after=0"]
+ASKING = ["/v1/records/head", "/v1/packages", "/v1/policy", f"/v1/changes?route={ROUTES[0]}&after=0"]
 
 
 @pytest.mark.parametrize("path", ASKING)

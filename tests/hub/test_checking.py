@@ -10,13 +10,15 @@ from sqlalchemy import Connection
 
 from hub.app import Hub, post
 from hub.checking import FINDINGS_MAX, findings
+from hub.codes import keep_ready
 from hub.statements import claim_line
 from protocol.records import BankCredited
 from protocol.values import DAY_MS
 from tests.hub.rounds import live
 from tests.hub.worlds import BANK_BIN, PERIOD, Watch
 
-SEED = 1
+SEED = 2
+IMPORTED = "SELECT MIN(seq) FROM fact WHERE device = 0 AND kind = 64"
 CALM = "SELECT device FROM handheld WHERE fork_from = 0 AND seq > 9 ORDER BY device LIMIT 1"  # One chain, no fork.
 FORKED = "SELECT device FROM handheld WHERE fork_from > 0 ORDER BY device LIMIT 1"
 
@@ -41,6 +43,7 @@ async def work(folder: Path) -> Path:
         post(connection, hub.books, nobodys, hub.clock())
 
     await hub.write(credit)
+    await keep_ready(hub, 1)
     await hub.close()
     return folder / "live"
 
@@ -72,6 +75,10 @@ def test_nothing_is_found_where_nothing_was_touched(worked: Path) -> None:
 
 Damage = tuple[str, str]  # Statements with {calm} and {forked}, and what a finding must say.
 ONE_OF_CALM = "device = {calm} AND seq = 4"
+OTHER_LAST_BYTE = (
+    "UPDATE fact SET message = CAST(substr(message, 1, length(message) - 1) || "
+    "CASE substr(message, -1) WHEN x'00' THEN x'01' ELSE x'00' END AS BLOB)"
+)
 
 DAMAGES: dict[str, Damage] = {
     "a record in the middle is gone": (f"DELETE FROM fact WHERE {ONE_OF_CALM}", "record 4 is missing"),
@@ -90,7 +97,7 @@ DAMAGES: dict[str, Damage] = {
         "that was acknowledged last is not here",
     ),
     "a byte of a signature changed": (
-        f"UPDATE fact SET message = CAST(substr(message, 1, length(message) - 1) || x'00' AS BLOB) WHERE {ONE_OF_CALM}",
+        f"{OTHER_LAST_BYTE} WHERE {ONE_OF_CALM}",
         "record 4: the signature does not fit",
     ),
     "a byte of a payload changed": (
@@ -120,6 +127,25 @@ DAMAGES: dict[str, Damage] = {
     "quarantine laid": (f"UPDATE fact SET quarantined = 1 WHERE {ONE_OF_CALM}", "wrong records are in quarantine"),
     "a fork forgotten": ("UPDATE handheld SET fork_from = 0 WHERE device = {forked}", "head row does not say"),
     "a receipt counter changed": ("UPDATE handheld SET receipt_no = 99 WHERE device = {calm}", "head row does not say"),
+    "a battery changed": ("UPDATE handheld SET battery_percent = 50 WHERE device = {calm}", "head row does not say"),
+    "a status forgotten": ("UPDATE handheld SET told_ms = NULL WHERE device = {calm}", "head row does not say"),
+    "a code would be given again": ("UPDATE handheld SET next_code = next_code - 1", "would be given next"),
+    "the codes made ready are another version": (
+        "UPDATE code_sheet SET version = version + 1",
+        "the codes made ready for handheld 1 are not what their row says",
+    ),
+    "the codes made ready are another handheld's": (
+        "UPDATE code_sheet SET device = 2",
+        "the codes made ready for handheld 2 are not what their row says",
+    ),
+    "a byte of the codes made ready changed": (
+        "UPDATE code_sheet SET message = CAST(substr(message, 1, 80) || x'00' || substr(message, 82) AS BLOB)",
+        "the codes made ready for handheld 1: ",
+    ),
+    "an override is not doubted any more": (
+        "DELETE FROM case_file WHERE klass = 'override-unproven'",
+        "case_file of ",
+    ),
     "an amount in the ledger changed": (
         "UPDATE ledger SET amount_vnd = amount_vnd + 1 WHERE (subject, n) IN (SELECT subject, n FROM ledger LIMIT 1)",
         "debits and credits differ by 1 ",
@@ -179,15 +205,17 @@ DAMAGES: dict[str, Damage] = {
     ),
     "a record of the hub is gone": ("DELETE FROM fact WHERE device = 0 AND seq = 3", "hub record 3 is missing"),
     "the first record of the hub is gone": ("DELETE FROM fact WHERE device = 0 AND seq = 1", "hub record 1 is missing"),
-    "the import of the extract is gone": ("DELETE FROM fact WHERE device = 0 AND kind = 64", "hub record 2 is missing"),
+    "the import of the extract is gone": (
+        "DELETE FROM fact WHERE device = 0 AND kind = 64",
+        "hub record {imported} is missing",
+    ),
     "the last record of the hub is gone": (
         "DELETE FROM fact WHERE device = 0 AND seq = (SELECT head_seq FROM unit)",
         "is missing",
     ),
     "the hub's head is another": ("UPDATE unit SET head_digest = zeroblob(32)", "not the one the head row names"),
     "a byte of a hub record changed": (
-        "UPDATE fact SET message = CAST(substr(message, 1, length(message) - 1) || x'00' AS BLOB) "
-        "WHERE device = 0 AND seq = 3",
+        f"{OTHER_LAST_BYTE} WHERE device = 0 AND seq = 3",
         "hub record 3: the signature does not fit",
     ),
     "a date of a hub record changed": (
@@ -211,13 +239,13 @@ def test_damage_by_hand_is_named(worked: Path, tmp_path: Path, name: str) -> Non
     home = tmp_path / "hub"
     shutil.copytree(worked, home)
     database = sqlite3.connect(home / "hub.db")
-    calm, forked = (database.execute(query).fetchone()[0] for query in (CALM, FORKED))
+    calm, forked, imported = (database.execute(query).fetchone()[0] for query in (CALM, FORKED, IMPORTED))
     for statement in script.format(calm=calm, forked=forked).split(";"):
         assert database.execute(statement).rowcount > 0, "the damage was done"
     database.commit()
     database.close()
     found = found_in(home)
-    assert any(sentence in one for one in found), found
+    assert any(sentence.format(imported=imported) in one for one in found), found
 
 
 def test_a_ruin_is_described_no_longer_than_anyone_reads(worked: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,18 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event, select, text, update
 from sqlalchemy.exc import OperationalError
 
+from hub.codes import give, keep_ready
 from hub.home import DATABASE_FILE
 from hub.office import publish
 from hub.store.database import Database, HomeLock, HubIsBusyError, migrate
-from hub.store.schema import metadata, unit
+from hub.store.schema import ABOUT_CODES, metadata, unit
+from protocol.codes import code_proof
+from protocol.records import LogInOpened, RuleOverridden
+from tests.hub.oracle import supervisors_code
 from tests.hub.test_cashier import HOUSES, Desk, fresh_handset
-from tests.hub.worlds import ROUTES, reading_of, set_up
+from tests.hub.worlds import HUB_SEED, PERIOD, ROUTES, reading_of, set_up
 
-FEW_ROWS = {"unit", "policy", "tariff", "person"}  # They do not grow with the work.
+FEW_ROWS = {"unit", "policy", "tariff", "person", "code_sheet"}  # They do not grow with the work.
 
 
 def test_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
@@ -163,6 +168,39 @@ async def test_what_the_evening_runs_searches_by_key(setting: Path, tmp_path: Pa
         await publish(desk.hub, route_code=ROUTES[0], collector=desk.handset.collector, by="it")
     await desk.hub.close()
     require_search_by_key(tmp_path / "hub" / DATABASE_FILE, said, FEW_ROWS | {"handheld"})  # Closing looks at each.
+
+
+async def test_what_a_supervisors_code_runs_searches_by_key(setting: Path, tmp_path: Path) -> None:
+    """However long the chains are: what gives or uses codes has an index of its own."""
+    desk = await Desk.lay(setting, tmp_path / "hub")
+    await desk.open_shift()
+    reading = await desk.read(HOUSES[0], 5)
+    code = supervisors_code(HUB_SEED, 1, 0)
+    with overheard(desk) as said:
+        work = partial(give, hub=desk.hub, device=1, reason="x", by="supervisor", customer_id=HOUSES[0].customer)
+        await desk.hub.write(work)
+        desk.handset.make(
+            RuleOverridden(
+                customer=HOUSES[0].customer,
+                period=PERIOD,
+                reading=reading.digest,
+                hold="CONSUMPTION_DROP",
+                reason="x",
+                code_no=0,
+                proof=code_proof(code, reading.digest),
+            ),
+            desk.watch.now_ms,
+        )
+        desk.handset.make(LogInOpened(period=PERIOD, code_no=1, proof=bytes(16)), desk.watch.now_ms)
+        await desk.send()
+        await keep_ready(desk.hub, 1)
+        await keep_ready(desk.hub, 1)
+    await desk.hub.close()
+    path = tmp_path / "hub" / DATABASE_FILE
+    require_search_by_key(path, said)
+    about = [step for statement, step in plans(path, said) if ABOUT_CODES in statement]
+    assert about
+    assert all("fact_about_codes" in step for step in about), about
 
 
 async def test_an_upload_asks_as_often_for_many_records_as_for_few(setting: Path, tmp_path: Path) -> None:

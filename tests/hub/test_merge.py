@@ -23,6 +23,7 @@ from protocol.records import (
     HANDHELD_KINDS,
     BankCredited,
     CashReceived,
+    CodeGiven,
     DayClosed,
     Decision,
     PackageRef,
@@ -51,6 +52,7 @@ from tests.hub.worlds import (
     DAYS,
     FAULTS,
     HUB_KEY,
+    HUB_SEED,
     MORNING_MS,
     PERIOD,
     UPLOAD_SIZES,
@@ -72,6 +74,7 @@ KINDS: set[type[Record]] = {
     PaperReturned,
     SupervisorDecided,
     DayClosed,
+    CodeGiven,
 }
 CASH_ACCOUNTS = ("1111", "1381", "3381")
 
@@ -128,7 +131,7 @@ async def replay_one(hub: Hub, message: bytes) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_hub_says_what_plain_loops_say(worlds: dict[int, World], seed: int) -> None:
     world = worlds[seed]
-    wanted = opinion(world.messages, HUB_KEY.kid, world.opened, PERIOD)
+    wanted = opinion(world.messages, HUB_KEY.kid, HUB_SEED, world.opened, PERIOD)
     found = {
         row["customer"]: {name: row[name] for name in wanted.customers[row["customer"]]} for row in world.state.accounts
     }

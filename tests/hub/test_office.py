@@ -10,7 +10,8 @@ import pytest_asyncio
 from sqlalchemy import Connection, select
 
 from hub.app import post
-from hub.office import OfficeError, add_person, import_extract, publish
+from hub.office import OfficeError, import_extract, publish
+from hub.people import add_person
 from hub.statements import LineStanding, claim_line
 from hub.store.schema import package
 from protocol.envelope import VerifyKey
@@ -232,7 +233,7 @@ async def test_a_policy_names_collectors_and_grows_when_somebody_joins(desk: Des
     before = await desk.hub.read(desk.hub.books.policy)
     await published(desk)
     assert (await desk.hub.read(desk.hub.books.policy)).version == before.version
-    await add_person(desk.hub, code="zen", name="Trần Thị Dân", role="collector", phone="0900")
+    await add_person(desk.hub, code="zen", name="Trần Thị Dân", role="collector", phone="0900", by="it")
     await published(desk)
     after = await desk.hub.read(desk.hub.books.policy)
     assert after.version == before.version + 1
@@ -242,4 +243,4 @@ async def test_a_policy_names_collectors_and_grows_when_somebody_joins(desk: Des
 @pytest.mark.parametrize(("code", "role"), [("zen", "king"), ("it", "it")])
 async def test_a_person_that_cannot_be_is_refused(desk: Desk, code: str, role: str) -> None:
     with pytest.raises(OfficeError):
-        await add_person(desk.hub, code=code, name="X", role=role)
+        await add_person(desk.hub, code=code, name="X", role=role, by="it")

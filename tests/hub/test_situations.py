@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select, update
 from hub.api.devices import DeviceApi
 from hub.cashier import cases, cash_owed_vnd, decide, take_paper_back
 from hub.core.conflicts import ConflictClass
-from hub.office import OfficeError, add_person, import_extract, publish
+from hub.office import OfficeError, import_extract, publish
+from hub.people import add_person
 from hub.statements import StatementImported, import_statement
 from hub.store.schema import customer
 from protocol import codec
@@ -418,7 +419,12 @@ async def test_a_person_whose_name_no_paper_holds_is_refused_and_stops_nobody(br
     await imported(branch, tmp_path / "extract", [PAYER, replace(OTHER, route=ROUTES[0])])  # A route is empty now.
     with pytest.raises(OfficeError, match="cannot stand on papers"):
         await add_person(
-            branch.hub, code="moi", name="Người Mới", role="collector", phone="0950 000 001 hoặc 0950 000 002"
+            branch.hub,
+            code="moi",
+            name="Người Mới",
+            role="collector",
+            phone="0950 000 001 hoặc 0950 000 002",
+            by="it",
         )
     assert [await publish(branch.hub, route_code=route, collector=AN, by="it") for route in ROUTES] == [3, 3]
     branch.collect(branch.an, None, vnd=50_000)

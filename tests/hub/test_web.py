@@ -22,7 +22,8 @@ from hub.app import Hub
 from hub.cashier import close_day, day_report, receive_cash
 from hub.core.conflicts import CONFLICTS, ConflictClass
 from hub.enrolment import Enrolments, confirm, enrol, normal_code, open_slot
-from hub.office import add_person, import_extract, publish
+from hub.office import import_extract, publish
+from hub.people import add_person
 from hub.store.schema import case_file, handheld, package
 from hub.web.today import CASES_MAX, DATES_MAX, Board, board
 from hub.web.views import FOLDER, TEXTS, add_page
@@ -309,7 +310,7 @@ async def set_up(folder: Path) -> None:
         ("khai", "Lê Văn Khải", "collector"),
         ("diem", "Trần Thị Diễm", "collector"),
     ):
-        await add_person(hub, code=code, name=name, role=role)
+        await add_person(hub, code=code, name=name, role=role, by="it")
     imported = await import_extract(hub, sample.folder, by="it")
     assert imported.done, imported.reading.problems
     await publish(hub, route_code="VS-01", collector="khai", by="it")

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Table, insert, select
 
 from hub.app import Hub, issue_policy
 from hub.home import KEY_FILE, UNIT_FILE
-from hub.office import add_person, import_extract, publish
+from hub.office import import_extract, publish
+from hub.people import add_person
 from hub.store.schema import account, case_file, fact, handheld, ledger, unit
 from protocol import codec
 from protocol.chain import EMPTY, NO_DIGEST, Tip, digest
@@ -46,7 +47,8 @@ DAYS = ("2026-11-05", "2026-11-06", "2026-11-07")
 MORNING_MS = 7 * 3_600_000
 PRICES_VND = {"household": 9020, "business": 15580}
 UPLOAD_SIZES = (1, 2, 7, 50)
-HUB_KEY = SigningKey.of(b"the key of a made-up hub, 32 b..")
+HUB_SEED = b"the key of a made-up hub, 32 b.."
+HUB_KEY = SigningKey.of(HUB_SEED)
 BANK_BIN = "970436"
 FAULTS = ("kind", "version", "range", "hub kind", "hub record")  # What no hub of today can read.
 
@@ -245,11 +247,11 @@ async def set_up(folder: Path, houses: tuple[House, ...], handsets: list[Handset
     hub = await Hub.open(home, watch)
     try:
         await hub.write(lambda connection: _found(connection, hub, watch))
-        await add_person(hub, code="it", name="Lê Thị Mai", role="it")
-        await add_person(hub, code="cashier", name="Võ Thị Sáu", role="cashier")
-        await add_person(hub, code="supervisor", name="Lý Tự Trọng", role="supervisor")
+        await add_person(hub, code="it", name="Lê Thị Mai", role="it", by="it")
+        await add_person(hub, code="cashier", name="Võ Thị Sáu", role="cashier", by="it")
+        await add_person(hub, code="supervisor", name="Lý Tự Trọng", role="supervisor", by="it")
         for collector in sorted({one.collector for one in handsets}):
-            await add_person(hub, code=collector, name=collector, role="collector")
+            await add_person(hub, code=collector, name=collector, role="collector", by="it")
         imported = await import_extract(hub, folder / "extract", by="it")
         assert imported.done, imported.reading.problems
         for version, issued_ms in enumerate((start_of_day_ms("2026-11-02"), first_morning_ms - 60_000), start=1):
