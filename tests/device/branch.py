@@ -5,20 +5,35 @@ import hmac
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from random import Random
 
 from aiohttp import web
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from device.core.memory import Identity, Memory
 from device.core.session import CollectorSession
 from device.store import DeviceStore
 from protocol import codec, wire
 from protocol.chain import NO_DIGEST, digest
+from protocol.codes import CodeHash, SupervisorCodes, code_hash, number_of, seal_codes
 from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed, split
-from protocol.package import Meter, OpenBill, PastUse, Policy, RoutePackage, Stop, seal_package, seal_policy
+from protocol.package import (
+    CollectorCard,
+    Meter,
+    OpenBill,
+    PastUse,
+    Policy,
+    RoutePackage,
+    Stop,
+    seal_package,
+    seal_policy,
+)
 from protocol.tariff import Block, BlocksPer, ChangeInPeriod, Price, Tariff, TariffVersion
 from protocol.values import Imei, Instant
+from protocol.verifier import MEMORY_KIB_MIN
 
 HUB_KEY = SigningKey.of(bytes(range(32)))
 DEVICE_KEY = SigningKey.of(bytes(range(1, 33)))
@@ -29,6 +44,9 @@ ROUTE = "R01"
 PERIOD = "2026-11"
 NOON_MS = 1_795_496_400_000  # 24 November 2026, in Vietnam.
 CODE = "ABCD-EFGH-JKLM"
+SECOND_COLLECTOR = "ai.do"
+PASSWORD = "mưa Cái Răng 1987"
+CODES = ("0012345678", "0187654321", "0255550000")  # A supervisor's, made for this handheld.
 
 
 class StillClock:
@@ -37,9 +55,14 @@ class StillClock:
     def __init__(self, wall_ms: int = NOON_MS) -> None:
         self.wall_ms = wall_ms
         self.up_ms = 1_000
+        self.boot = b"boot-id!"
 
     def now(self) -> Instant:
-        return Instant(wall_ms=self.wall_ms, up_ms=self.up_ms, boot=b"boot-id!")
+        return Instant(wall_ms=self.wall_ms, up_ms=self.up_ms, boot=self.boot)
+
+    def reboot(self) -> None:
+        """The machine starts anew: all that counted since its start counts from zero."""
+        self.up_ms, self.boot = 0, sha256(self.boot).digest()[:8]
 
 
 def identity() -> Identity:
@@ -54,7 +77,34 @@ async def session_from(store: DeviceStore) -> CollectorSession:
     return CollectorSession(identity(), await store.load(), Random(1))
 
 
-def policy(version: int = 1) -> Policy:
+@cache
+def verifier_of(password: str, salt: bytes = b"salt of a person") -> str:
+    """A verifier as the hub would make it, but as cheap as one may be."""
+    kdf = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=MEMORY_KIB_MIN)
+    return kdf.derive_phc_encoded(password.encode())
+
+
+def card(code: str = COLLECTOR, password: str | None = PASSWORD, *, opened: int | None = None) -> CollectorCard:
+    """A person of the branch; without a password nobody logs in as this one."""
+    verifier = verifier_of(password) if password is not None else None
+    return CollectorCard(code=code, name="Nguyễn Thị Thu", phone="", verifier=verifier, opened=opened)
+
+
+@cache
+def code_entry(code: str) -> CodeHash:
+    salt = sha256(code.encode()).digest()[:16]
+    return CodeHash(number=number_of(code), salt=salt, hash=code_hash(code, salt))
+
+
+def codes(texts: tuple[str, ...] = CODES, version: int = 1, *, device: int = 7) -> bytes:
+    """What the hub sends of a supervisor's codes, signed for one handheld."""
+    entries = tuple(code_entry(text) for text in texts)
+    return seal_codes(SupervisorCodes(unit="CT", device=device, version=version, codes=entries), HUB_KEY)
+
+
+def policy(
+    version: int = 1, collectors: tuple[CollectorCard, ...] = (), *, login_days: int | None = None
+) -> Policy:
     return Policy(
         unit="CT",
         version=version,
@@ -65,6 +115,8 @@ def policy(version: int = 1) -> Policy:
         hotline="1900 0000",
         bank_bin="970436",
         bank_account="0123456789",
+        collectors=collectors,
+        login_days=login_days,
     )
 
 
@@ -123,11 +175,19 @@ def package(stops: tuple[Stop, ...], version: int = 1, route: str = ROUTE, *, ch
     )
 
 
-def download(stops: tuple[Stop, ...] = (stop(1), stop(2)), version: int = 1, *, changes: int = 0) -> wire.Packages:
+def download(
+    stops: tuple[Stop, ...] = (stop(1), stop(2)),
+    version: int = 1,
+    *,
+    changes: int = 0,
+    collectors: tuple[CollectorCard, ...] = (),
+    codes: bytes | None = None,
+) -> wire.Packages:
     """What the hub hands down: policy and one route, signed when the hub's counter stood at `changes`."""
     return wire.Packages(
-        policy=seal_policy(policy(version), HUB_KEY),
+        policy=seal_policy(policy(version, collectors), HUB_KEY),
         packages=(seal_package(package(stops, version, changes=changes), HUB_KEY),),
+        codes=codes,
     )
 
 
@@ -203,6 +263,8 @@ class SmallHub:
                 return web.Response(body=self.ack(), content_type="application/cose")
             case "/v1/packages":
                 return _body(self.packages)
+            case "/v1/policy":
+                return _body(replace(self.packages, packages=()))
             case "/v1/changes":
                 route = request.query["route"]
                 return _body(self.changes.get(route) or wire.Changes(route=route, version=0, stops=()))

@@ -7,7 +7,9 @@ from random import Random
 from device.core.commands import (
     Collect,
     Command,
+    NoteContact,
     OpenShift,
+    OverrideHold,
     TakeReading,
     VoidCollection,
     Which,
@@ -49,6 +51,8 @@ from protocol.package import OpenBill, Stop
 from protocol.reasons import Reason
 from protocol.records import (
     CashCollected,
+    ContactOutcome,
+    DeviceStatus,
     HandheldRecord,
     PaperPrinted,
     PrintOutcome,
@@ -56,6 +60,7 @@ from protocol.records import (
 )
 from protocol.sealed import Sealed
 from tests.device.branch import (
+    CODES,
     COLLECTOR,
     HUB_KEY,
     NOON_MS,
@@ -228,6 +233,19 @@ class Handset:
     def void(self, receipt_no: int) -> VoidCollection:
         return VoidCollection(intent=self.intent(), receipt_no=receipt_no, reason=VoidReason.WRONG_CUSTOMER)
 
+    def contact(self, number: int, come_back: str | None = None) -> NoteContact:
+        """Nobody pays today."""
+        return NoteContact(
+            intent=self.intent(), customer=f"C{number:05d}", outcome=ContactOutcome.PAYS_LATER, come_back=come_back
+        )
+
+    def override(self, number: int, code: str = CODES[0]) -> OverrideHold:
+        """Lift a hold; the code has been checked."""
+        because = "Nhà đi vắng cả tháng, đã xem đồng hồ"
+        return OverrideHold(
+            intent=self.intent(), customer=f"C{number:05d}", supervisor_code=code, because=because
+        )
+
     def end_print(self, outcome: PrintOutcome = PrintOutcome.PRINTED) -> Sealed:
         """The oldest paper that has begun comes to its end."""
         job = self.printing.pop(0).job
@@ -278,6 +296,11 @@ class Handset:
     def records(self) -> list[HandheldRecord]:
         found = [sealed.record for sealed in self.session.work.records]
         return [record for record in found if isinstance(record, HandheldRecord)]
+
+    @property
+    def statuses(self) -> list[DeviceStatus]:
+        """What the handheld told of itself."""
+        return [record for record in self.records if isinstance(record, DeviceStatus)]
 
     @property
     def kinds(self) -> list[type[HandheldRecord]]:

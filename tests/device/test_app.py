@@ -114,15 +114,16 @@ async def test_one_payment_from_the_key_to_paper_and_hub(tmp_path: Path, store: 
         assert not app.under_way
     memory = await store.load()
     assert collected.sealed is not None
-    assert collected.sealed.message == memory.messages[2]
+    assert collected.sealed.message == memory.messages[3]
     assert [type(one.record).__name__ for one in app.session.work.records] == [
         "ShiftOpened",
+        "DeviceStatus",
         "ReadingTaken",
         "CashCollected",
         "PaperPrinted",
     ]
     assert tuple(hub.records) == memory.messages
-    assert memory.acked_seq == 4
+    assert memory.acked_seq == 5
     assert memory.papers == ()
     assert (tmp_path / "papers.txt").read_text().count("===") == 1
 
@@ -149,7 +150,8 @@ async def test_an_answer_is_given_only_of_what_is_on_disk(tmp_path: Path, store:
         for command in (OPEN, READ):
             sealed = done(await app.dispatch(command)).sealed
             assert sealed is not None
-            assert (await store.load()).messages[-1] == sealed.message
+            assert sealed.message in (await store.load()).messages
+            assert (await store.load()).messages == tuple(one.message for one in app.session.work.records)
 
 
 async def test_a_full_disk_ends_the_process_before_anything_is_seen(
@@ -190,7 +192,7 @@ async def test_a_caller_that_goes_away_leaves_no_half_a_turn(tmp_path: Path, sto
             await caller
         done(await app.dispatch(READ))
         await app.quiet()
-    assert len((await store.load()).messages) == 2
+    assert len((await store.load()).messages) == 3
     assert (await session_from(store)).work.tip == app.session.work.tip
 
 
@@ -222,6 +224,18 @@ async def test_nothing_is_decided_before_the_last_decision_is_on_disk(
             assert clock.decisions == before + 1
             other.execute("ROLLBACK")
         assert all(done(answer).sealed for answer in await asyncio.gather(*readings))
+
+
+async def test_who_waits_for_something_is_woken_by_the_turn_that_brings_it(tmp_path: Path, store: DeviceStore) -> None:
+    async with app_with(store, TextFolder(tmp_path)) as app:
+        work = app.session.work
+        assert await app.until(lambda: work.policy is None, 0)
+        assert not await app.until(lambda: work.policy is not None, 0)
+        waiting = [asyncio.create_task(app.until(lambda: "C00001" in work.stops, 30)) for _ in range(3)]
+        await app.dispatch(Tick())
+        assert not any(task.done() for task in waiting)
+        await app.dispatch(PackagesArrived(packages=download()))
+        assert await asyncio.gather(*waiting) == [True] * 3
 
 
 class OddPrinter(Files):

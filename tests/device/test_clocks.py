@@ -139,7 +139,7 @@ def test_clock_of_another_century_stops_no_sale(walking: Handset, wall_ms: int) 
     walking.done(walking.void(1))
     walking.restart()
     walking.sold(2)
-    walking.give(UploadAcked(message=walking.signed_ack(3)))
+    walking.give(UploadAcked(message=walking.signed_ack(4)))
     walking.sold(3)
     walking.clock.wall_ms = NOON_MS
     walking.end_print()
@@ -149,7 +149,7 @@ def test_clock_of_another_century_stops_no_sale(walking: Handset, wall_ms: int) 
     times = [sealed.header.at_ms for sealed in walking.session.work.records]
     assert times == sorted(times)
     assert times[-1] == max(NOON_MS, min(wall_ms, MILLIS_MAX))
-    (clock,) = {one.header.evidence.clock.wall_ms for one in walking.session.work.records[1:4] if one.header.evidence}
+    (clock,) = {one.header.evidence.clock.wall_ms for one in walking.session.work.records[2:5] if one.header.evidence}
     assert clock == min(max(wall_ms, 0), MILLIS_MAX)
 
 

@@ -101,7 +101,7 @@ async def test_a_stop_is_worked_through_the_door(tmp_path: Path, store: DeviceSt
         assert await caller.get("/quiet?timeout_s=30") == {"quiet": True}
         state = await caller.get("/state")
         assert (state["collector"], state["period"], state["cash_vnd"]) == (COLLECTOR, PERIOD, 50_000)
-        assert (state["unsent"], state["acked"], state["head"]["seq"]) == (0, 4, 4)
+        assert (state["unsent"], state["acked"], state["head"]["seq"]) == (0, 5, 5)
         assert (state["papers"], state["busy"], state["trouble"]) == ({"waiting": 0, "started": 0}, False, "")
         assert state["head"]["digest"] == hub_digest(hub)
         assert state["progress"]["read"] == 1
@@ -234,6 +234,8 @@ VOID = {"command": "VoidCollection", "intent": "00" * 16, "receipt_no": 1, "reas
         ({}, "a command is an object"),
         ({"command": 1}, "a command is an object"),
         ({"command": "Steal"}, "no such command"),
+        ({"command": "OverrideHold", "intent": "00" * 16}, "no such command"),  # Nobody has checked the code.
+        ({"command": "OpenLogIn", "intent": "00" * 16}, "no such command"),
         ({"command": "SendNow", "quickly": True}, "no field quickly"),
         ({"command": "OpenStop"}, "needs customer"),
         ({"command": "OpenStop", "customer": None}, "needs customer"),
@@ -394,7 +396,7 @@ async def said(process: asyncio.subprocess.Process, words: str) -> str:
 async def test_a_real_handheld_is_enrolled_works_is_stopped_and_goes_on(tmp_path: Path, hub: SmallHub) -> None:
     home, clock_file = tmp_path / "home", tmp_path / "clock"
     clock_file.write_text(str(hub.now_ms))
-    status, errors = await ended(await program(home, "run"))
+    status, errors = await ended(await program(home, "run", "--door", "127.0.0.1:0"))
     assert (status, "not enrolled yet" in errors) == (2, True)
     status, errors = await ended(await program(home, "enrol", "--hub", hub.url, "--code", "WRONG"))
     assert (status, "bad-code" in errors) == (2, True)
@@ -403,16 +405,16 @@ async def test_a_real_handheld_is_enrolled_works_is_stopped_and_goes_on(tmp_path
     status, errors = await ended(await program(home, "enrol", "--hub", hub.url, "--code", CODE))
     assert (status, "number 7 of CT already" in errors) == (2, True)
 
-    run = ("run", "--papers", f"text:{tmp_path / 'papers'}")
+    run = ("run", "--door", "127.0.0.1:0", "--position", "off", "--papers", f"text:{tmp_path / 'papers'}")
     process = await program(home, *run, GHITHU_CLOCK_FILE=str(clock_file))
     assert "simulated" in await said(process, "Time is")
-    await said(process, "listens on port")
+    await said(process, "listens on")
     listening = json.loads((home / "listening.json").read_text())
     assert listening["pid"] == process.pid
-    status, errors = await ended(await program(home, "run"))
+    status, errors = await ended(await program(home, "run", "--door", "127.0.0.1:0"))
     assert (status, "another process" in errors) == (2, True)
     async with ClientSession() as session:
-        caller = Caller(f"http://127.0.0.1:{listening['port']}", session)
+        caller = Caller(f"http://127.0.0.1:{listening['door']}", session)
         await caller.open_a_day()
         clock_file.write_text(str(hub.now_ms + 1_000))
         await caller.command("TakeReading", intent=intent(2), customer="C00001", code="normal", index=121)
@@ -422,18 +424,18 @@ async def test_a_real_handheld_is_enrolled_works_is_stopped_and_goes_on(tmp_path
         assert await caller.post("/stop") == {"stopping": True}
     assert (await ended(process))[0] == 0
     assert not (home / "listening.json").exists()
-    assert len(hub.records) == 4
+    assert len(hub.records) == 5
     assert "=== receipt_C00001_1" in (tmp_path / "papers" / "papers.txt").read_text()
 
     process = await program(home, *run, GHITHU_CLOCK_FILE=str(clock_file))
-    assert "4 records" in await said(process, "listens on port")
+    assert "5 records" in await said(process, "listens on")
     process.send_signal(signal.SIGTERM)
     assert (await ended(process))[0] == 0
 
     with closing(sqlite3.connect(home / "store.db")) as db, db:
         db.execute("DROP TRIGGER record_is_not_edited")
         db.execute("UPDATE record SET message = zeroblob(400) WHERE seq = 2")
-    status, errors = await ended(await program(home, "run"))
+    status, errors = await ended(await program(home, "run", "--door", "127.0.0.1:0"))
     assert (status, "the store is damaged" in errors) == (70, True)
 
 

@@ -384,12 +384,12 @@ async def test_a_real_handheld_remembers_the_printer_it_was_started_with(tmp_pat
     assert (status, 'no printer model "abacus"' in errors) == (2, True)
     async with port_in(tmp_path) as (model, address):
         for papers, count in ((("--papers", address), 1), ((), 2)):
-            process = await program(home, "run", *papers, GHITHU_CLOCK_FILE=str(clock_file))
-            await said(process, "listens on port")
+            process = await program(home, "run", "--door", "127.0.0.1:0", *papers, GHITHU_CLOCK_FILE=str(clock_file))
+            await said(process, "listens on")
             known = read_remembered(home)
             assert known is not None
             assert known.address == address
-            port = json.loads((home / "listening.json").read_text())["port"]
+            port = json.loads((home / "listening.json").read_text())["door"]
             async with ClientSession() as session:
                 caller = Caller(f"http://127.0.0.1:{port}", session)
                 assert (await caller.get("/printer"))["address"] == address
@@ -400,6 +400,6 @@ async def test_a_real_handheld_remembers_the_printer_it_was_started_with(tmp_pat
     (home / REMEMBERED_NAME).write_text("{")
     process = await program(home, "run", GHITHU_CLOCK_FILE=str(clock_file))
     assert "choose the printer again" in await said(process, "is damaged")
-    await said(process, "listens on port")
+    await said(process, "listens on")
     process.terminate()
     assert (await ended(process))[0] == 0

@@ -28,6 +28,7 @@ from device.core.events import (
     ClockCompared,
     FixAcquired,
     PackagesArrived,
+    PowerRead,
     UploadAcked,
 )
 from protocol import wire
@@ -39,6 +40,7 @@ from protocol.records import (
     CashCounted,
     CollectionVoided,
     Denomination,
+    DeviceStatus,
     PaperKind,
     PaperPrinted,
     PrintOutcome,
@@ -86,7 +88,7 @@ def test_a_day_from_download_to_closed_shift() -> None:
     assert handset.end_print().record == PaperPrinted(
         period=PERIOD,
         paper=PaperKind.RECEIPT,
-        about=handset.session.work.records[2].digest,
+        about=handset.session.work.records[3].digest,
         print_no=1,
         outcome=PrintOutcome.PRINTED,
         customer="C00001",
@@ -102,14 +104,14 @@ def test_a_day_from_download_to_closed_shift() -> None:
     assert (totals.voided, totals.voided_vnd, totals.receipt_first, totals.receipt_last) == (1, USUAL_VND, 1, 2)
     assert (totals.printed, totals.reprinted) == (2, 0)
     assert handset.kinds == [
-        *(ShiftOpened, ReadingTaken, CashCollected, PaperPrinted, CollectionVoided),
-        *(ReadingTaken, CashCollected, PaperPrinted, CashCounted, ShiftClosed),
+        *(ShiftOpened, DeviceStatus, ReadingTaken, CashCollected, PaperPrinted, CollectionVoided),
+        *(ReadingTaken, CashCollected, PaperPrinted, CashCounted, DeviceStatus, ShiftClosed),
     ]
 
 
 def test_answer_comes_after_everything_durable_and_before_any_upload(walking: Handset) -> None:
     walking.read(1)
-    walking.give(UploadAcked(message=walking.signed_ack(2)))
+    walking.give(UploadAcked(message=walking.signed_ack(3)))
     effects = walking.give(walking.pay(1))
     assert [type(effect) for effect in effects] == [Append, Print, Answer, Upload]
 
@@ -284,6 +286,32 @@ def cash_input(handset: Handset) -> Command:
     return CountCash(intent=handset.intent(), notes=(Denomination(500_000, 10**6),))
 
 
+def nothing_to_override(handset: Handset) -> Command:
+    handset.open_shift()
+    handset.read(1)
+    return handset.override(1)
+
+
+def code_used(handset: Handset) -> Command:
+    handset.open_shift()
+    for number in (1, 2):
+        handset.read(number, 110)
+    handset.done(handset.override(1))
+    return handset.override(2)
+
+
+def screen_is_old(handset: Handset) -> Command:
+    handset.open_shift()
+    shown = handset.session.work.stops["C00001"].mark
+    handset.read(1, USUAL_INDEX + 1)
+    return replace(handset.take(1), seen=shown)
+
+
+def battery_low(handset: Handset) -> Command:
+    handset.give(PowerRead(battery_percent=9, charging=False, storage_free_mib=None))
+    return DownloadRoute()
+
+
 PROVOKED: dict[Reason, Callable[[Handset], Command]] = {
     Reason.NO_PACKAGE: no_package,
     Reason.PACKAGE_EXPIRED: package_expired,
@@ -310,11 +338,17 @@ PROVOKED: dict[Reason, Callable[[Handset], Command]] = {
     Reason.PRINTED_TOO_OFTEN: printed_too_often,
     Reason.INTENT_USED: intent_used,
     Reason.CASH_INPUT: cash_input,
+    Reason.NOTHING_TO_OVERRIDE: nothing_to_override,
+    Reason.CODE_USED: code_used,
+    Reason.SCREEN_IS_OLD: screen_is_old,
+    Reason.BATTERY_LOW: battery_low,
 }
+OF_SCREENS = {Reason.OTHER_COLLECTOR}  # The session lets a second collector work; who may act for whom is a screen's.
 
 
 def test_every_reason_is_provoked_here() -> None:
-    assert set(PROVOKED) == set(Reason)
+    assert set(PROVOKED) | OF_SCREENS == set(Reason)
+    assert not set(PROVOKED) & OF_SCREENS
 
 
 @pytest.mark.parametrize("reason", PROVOKED)
@@ -448,10 +482,10 @@ def test_records_carry_the_last_position_and_clock_comparison(walking: Handset) 
     evidence = walking.read(1).header.evidence
     assert evidence is not None
     assert (evidence.fix, evidence.clock.offset_ms, evidence.clock.source) == (fix, -250, ClockSource.GNSS)
-    walking.give(FixAcquired(fix=NoFix.NO_SIGNAL))
+    walking.give(FixAcquired(fix=NoFix.SWITCHED_OFF))
     evidence = walking.read(2).header.evidence
     assert evidence is not None
-    assert evidence.fix is NoFix.NO_SIGNAL
+    assert evidence.fix is NoFix.SWITCHED_OFF
 
 
 def test_receipt_numbers_have_no_gap_over_restarts_and_voids(walking: Handset) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import signal
 import sqlite3
 import sys
@@ -16,6 +17,7 @@ from device.core.effects import (
     Append,
     KeepAck,
     KeepChange,
+    KeepCodes,
     KeepPackage,
     KeepPolicy,
     PaperJob,
@@ -23,7 +25,9 @@ from device.core.effects import (
     QueuePaper,
 )
 from device.core.events import PackagesArrived
+from device.core.log_in import Heard, Tries
 from device.core.session import CollectorSession
+from device.shelf import SESSIONS_MAX, Shelf
 from device.store import SCHEMA_FOLDER, DeviceStore, NewerStoreError, StoreError, migrations
 from protocol.chain import EMPTY, Tip
 from protocol.records import (
@@ -38,7 +42,18 @@ from protocol.records import (
 )
 from protocol.sealed import Sealed, seal_record
 from protocol.values import ClockEvidence, ClockSource, NoFix
-from tests.device.branch import COLLECTOR, DEVICE_KEY, IMEI, NOON_MS, PERIOD, ROUTE, StillClock, download, session_from
+from tests.device.branch import (
+    COLLECTOR,
+    DEVICE_KEY,
+    IMEI,
+    NOON_MS,
+    PERIOD,
+    ROUTE,
+    StillClock,
+    codes,
+    download,
+    session_from,
+)
 
 SKIPPED = ReadingSkipped(customer="C00001", period=PERIOD, code="house_closed")
 
@@ -256,6 +271,81 @@ async def test_something_that_is_no_database_is_not_written_over(tmp_path: Path)
     with pytest.raises(StoreError):
         await DeviceStore.open(path)
     assert path.read_bytes().startswith(b"a letter")
+
+
+async def test_a_store_of_before_log_in_keeps_everything_and_learns_what_is_new(tmp_path: Path) -> None:
+    first, path = tmp_path / "schema", tmp_path / "store.db"
+    first.mkdir()
+    shutil.copy(SCHEMA_FOLDER / "0001_store.sql", first)
+    tip, sealed = EMPTY, []
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("PRAGMA journal_mode = WAL")
+        for script in migrations(first):
+            old.executescript(f"BEGIN;{script};PRAGMA user_version = 1;COMMIT;")
+        given = download()
+        old.execute("INSERT INTO policy VALUES (1, 1, ?)", (given.policy,))
+        old.execute("INSERT INTO package VALUES (?, 1, ?)", (ROUTE, given.packages[0]))
+        for _ in range(20):
+            sealed.append(next_record(tip))
+            tip = sealed[-1].tip
+            row = (tip.seq, tip.digest, sealed[-1].record.KIND, sealed[-1].message)
+            old.execute("INSERT INTO record VALUES (?, ?, ?, ?)", row)
+        old.execute("INSERT INTO paper VALUES (?, 2, 1, 'C00001', 'waiting')", (tip.digest,))
+        old.execute("INSERT INTO change VALUES ('C00001', ?, x'01')", (ROUTE,))
+        old.execute("INSERT INTO change_version VALUES (?, 9)", (ROUTE,))
+        old.execute("INSERT INTO ack VALUES (1, 5, x'02')")
+        query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        tables = dict(old.execute(query))
+    store = await DeviceStore.open(path)
+    memory = await store.load()
+    assert memory.messages == tuple(one.message for one in sealed)
+    assert (memory.policy, memory.packages, memory.codes) == (given.policy, given.packages, None)
+    assert memory.papers == ((job_of(sealed[-1]), PaperState.WAITING),)
+    assert memory.changes == {ROUTE: (9, (b"\x01",))}
+    assert (memory.acked_seq, memory.ack) == (5, b"\x02")
+    shelf = Shelf(store)
+    assert (await shelf.tries(COLLECTOR), await shelf.heard(), await shelf.pin(COLLECTOR)) == (Tries(), None, None)
+    assert await shelf.sessions() == ()
+    await shelf.keep_tries(COLLECTOR, Tries(failed=2))
+    await store.append(Append(sealed=next_record(tip)))
+    await store.close()
+    with closing(sqlite3.connect(path)) as now:
+        assert tables.items() <= dict(now.execute(query)).items(), "what was there stays as it was"
+        with pytest.raises(sqlite3.IntegrityError, match="never deleted"):
+            now.execute("DELETE FROM record")
+    again = await DeviceStore.open(path)
+    assert (await Shelf(again).tries(COLLECTOR)).failed == 2
+    await again.close()
+
+
+async def test_codes_are_kept_and_a_newer_list_takes_their_place(store: DeviceStore) -> None:
+    for version in (1, 2):
+        message = codes(version=version)
+        await store.keep_codes(KeepCodes(version=version, message=message))
+        assert (await store.load()).codes == message
+
+
+async def test_shelf_keeps_what_it_is_given_and_forgets_who_was_logged_in_before_the_machine_started(
+    store: DeviceStore,
+) -> None:
+    shelf = Shelf(store)
+    tries, heard = Tries(failed=3, boot=b"boot", until_up_ms=30_000, opened=2), Heard(at_ms=1, latest_ms=2, seq=3)
+    await shelf.keep_tries("a", tries)
+    await shelf.keep_heard(heard)
+    await shelf.keep_pin("a", "verifier")
+    await shelf.keep_preference("a", "language", "vi")
+    await shelf.keep_preference("", "last", "C00001")
+    assert (await shelf.tries("a"), await shelf.heard(), await shelf.pin("a")) == (tries, heard, "verifier")
+    assert await shelf.tries("b") == Tries()
+    assert await shelf.preference("a", "language") == "vi"
+    assert (await shelf.preference("", "last"), await shelf.preference("a", "last")) == ("C00001", None)
+    for number in range(SESSIONS_MAX + 3):
+        await shelf.keep_session(bytes([number]) * 32, "a", b"boot", number)
+    assert [seen for *_, seen in await shelf.sessions()] == list(range(3, SESSIONS_MAX + 3))
+    await shelf.end_session(bytes([3]) * 32)
+    assert len(await shelf.sessions()) == SESSIONS_MAX - 1
+    await shelf.keep_session(b"n" * 32, "b", b"next", 0)
+    assert await shelf.sessions() == ((b"n" * 32, "b", b"next", 0),)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import struct
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import pytest
 from aiohttp import web
@@ -20,9 +22,10 @@ from device.core.events import (
     UploadRefused,
 )
 from device.store import StoreError
-from device.uplink import EnrolError, NetworkEffect, Uplink, enrol
-from protocol import wire
+from device.uplink import CallRefusedError, EnrolError, NetworkEffect, NoAnswerError, Uplink, enrol
+from protocol import codec, wire
 from protocol.chain import EMPTY
+from protocol.envelope import Purpose, VerifyKey, open_sealed
 from protocol.wire import open_ack
 from tests.device.branch import (
     CODE,
@@ -40,6 +43,7 @@ from tests.device.branch import (
 from tests.device.test_store import next_record
 
 FETCHES: tuple[NetworkEffect, ...] = (FetchPackages(), FetchChanges(route=ROUTE, after=3))
+PHOTO = sha256(b"photo").digest()
 EFFECTS: tuple[NetworkEffect, ...] = (Upload(from_seq=1, to_seq=2), AskHead(), *FETCHES)
 
 
@@ -252,6 +256,8 @@ async def test_whatever_is_no_answer_of_the_hub_is_no_news(hub: SmallHub, answer
             else:
                 assert isinstance(event, UploadLost)
             assert event.sentence
+        with pytest.raises(NoAnswerError):
+            await uplink.send_photo(PHOTO, offset=0, size=9, content=b"piece")
     assert "GET /portal" not in hub.calls
     hub.instead = None
     async with uplink_to(hub.url, chain(2)) as uplink:
@@ -366,3 +372,56 @@ async def test_a_hub_whose_key_anyone_could_sign_for_is_not_believed(hub: SmallH
     hub.instead = weak
     with pytest.raises(EnrolError, match="small order"):
         await enrol(hub.url, CODE, IMEI, DEVICE_KEY)
+
+
+def claim_of(request: web.Request) -> wire.RequestClaim:
+    signed = b64decode(request.headers[wire.REQUEST_HEADER], validate=True)
+    return codec.unpack(
+        wire.RequestClaim, codec.decode(open_sealed(signed, VerifyKey.of(DEVICE_KEY.public), Purpose.REQUEST))
+    )
+
+
+@pytest.mark.parametrize("piece", [b"", b"piece of a photo", bytes(wire.PHOTO_CHUNK_BYTES_MAX)])
+async def test_a_piece_of_a_photo_goes_under_a_signed_claim(hub: SmallHub, piece: bytes) -> None:
+    async def take(request: web.Request) -> web.Response:
+        claim, content = claim_of(request), await request.read()
+        assert (claim.method, claim.path, claim.made) == ("PUT", request.path_qs, 2)
+        assert (content, claim.body) == (piece, sha256(piece).digest())
+        assert "Content-Encoding" not in request.headers
+        return web.Response(body=wire.body(wire.PhotoHave(have=7 + len(content))), content_type=wire.BODY_TYPE)
+
+    hub.instead = take
+    async with uplink_to(hub.url, chain(2)) as uplink:
+        have = await uplink.send_photo(PHOTO, offset=7, size=100_000, content=piece)
+    assert have == 7 + len(piece)
+    assert hub.calls == [f"PUT /v1/photos/{PHOTO.hex()}?offset=7&size=100000"]
+
+
+async def test_a_refused_piece_says_why_and_a_clock_that_is_off_is_no_reason(hub: SmallHub) -> None:
+    claims: list[wire.RequestClaim] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        claims.append(claim_of(request))
+        is_on_time = claims[-1].at_ms == NOON_MS
+        return hub.refusal(wire.RefusalCode.STORAGE if is_on_time else wire.RefusalCode.BAD_REQUEST, 413)
+
+    hub.instead = refuse
+    async with uplink_to(hub.url, clock=StillClock(NOON_MS + 10**9)) as uplink:
+        with pytest.raises(CallRefusedError) as caught:
+            await uplink.send_photo(PHOTO, offset=0, size=5, content=b"photo")
+    assert caught.value.refusal.code == wire.RefusalCode.STORAGE
+    assert [claim.at_ms for claim in claims] == [NOON_MS + 10**9, NOON_MS]
+    assert claims[0].nonce != claims[1].nonce
+
+
+async def test_an_error_that_nobody_foresaw_is_no_answer_about_a_photo(hub: SmallHub) -> None:
+    def made() -> int:
+        raise ZeroDivisionError
+
+    async def read(_from_seq: int, _to_seq: int) -> tuple[bytes, ...]:
+        return ()
+
+    uplink = Uplink(hub.url, key=DEVICE_KEY, clock=StillClock(), messages=read, made=made)
+    with pytest.raises(NoAnswerError, match="unforeseen: ZeroDivisionError"):
+        await uplink.send_photo(PHOTO, offset=0, size=5, content=b"photo")
+    await uplink.close()

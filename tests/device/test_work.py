@@ -13,6 +13,7 @@ from device.core.commands import (
     CloseShift,
     CountCash,
     DownloadRoute,
+    OpenLogIn,
     OpenShift,
     OpenStop,
     PrintPaper,
@@ -21,14 +22,30 @@ from device.core.commands import (
     Which,
 )
 from device.core.effects import Effect, FetchChanges, FetchPackages, KeepPackage, KeepPolicy, Upload
-from device.core.events import PACKAGES, FetchFailed, PackagesArrived, Tick, UploadAcked, UploadLost
+from device.core.events import (
+    PACKAGES,
+    FetchFailed,
+    PackagesArrived,
+    PowerRead,
+    Tick,
+    UploadAcked,
+    UploadLost,
+)
 from device.core.session import CollectorSession
 from protocol import codec
 from protocol.chain import EMPTY, digest, follows
 from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed
 from protocol.package import KnownReading, OpenBill, seal_package, seal_policy
 from protocol.reasons import Reason
-from protocol.records import CashCollected, CollectionVoided, Denomination, PaperKind, PrintOutcome
+from protocol.records import (
+    RECORD_KINDS,
+    CashCollected,
+    CollectionVoided,
+    Denomination,
+    HandheldRecord,
+    PaperKind,
+    PrintOutcome,
+)
 from protocol.sealed import Sealed, parse
 from protocol.values import DAY_MS
 from protocol.wire import Packages
@@ -38,6 +55,7 @@ from tests.device.branch import (
     HUB_KEY,
     PERIOD,
     ROUTE,
+    SECOND_COLLECTOR,
     download,
     identity,
     package,
@@ -166,6 +184,7 @@ def facts_of(session: CollectorSession) -> dict[str, object]:
         "chain": (work.tip, work.at_ms, work.receipt_no, session.outbox.unsent),
         "shift": (work.shift, work.days),
         "papers": (work.papers, work.prints),
+        "codes": (work.codes_used, session.exchange.codes),
         "intents": {intent: sealed.message for intent, sealed in work.by_intent.items()},
         "versions": (work.policy, work.packages, work.changes_version),
         "stops": {
@@ -173,6 +192,7 @@ def facts_of(session: CollectorSession) -> dict[str, object]:
                 [one.due(which) for which in Which],
                 (one.hold(), one.is_read, one.is_paid(), one.bill(), one.facts_now),
                 (one.taken, one.skipped, one.told, one.collections),
+                (one.contact, one.comes_back, one.overridden, one.mark),
             )
             for customer, one in work.stops.items()
         },
@@ -296,6 +316,33 @@ def tap_twice(handset: Handset, number: int) -> None:
     assert type(first) is type(again)
 
 
+def second_opens(handset: Handset, number: int) -> None:
+    """Another collector takes the handheld, whoever was working."""
+    handset.answer(
+        OpenShift(intent=handset.intent(), collector=SECOND_COLLECTOR, business_date=f"2026-11-{24 + number % 2}")
+    )
+
+
+def supervisor_opens(handset: Handset, number: int) -> None:
+    code = f"{number:02d}12345678"
+    handset.answer(OpenLogIn(intent=handset.intent(), collector=COLLECTOR, supervisor_code=code))
+
+
+def hold_is_lifted(handset: Handset, number: int) -> None:
+    """A steep drop, and a code that is mostly a new one; then the money."""
+    handset.answer(handset.take(payer(number), 110))
+    handset.answer(handset.override(payer(number), f"{number:02d}12345678"))
+    handset.answer(handset.pay(payer(number)))
+
+
+def with_second_collector() -> Handset:
+    handset = Handset(ROUTE_STOPS)
+    other = replace(package((stop(20),), route="R02"), collector=SECOND_COLLECTOR)
+    policy_1 = seal_policy(policy(), HUB_KEY)
+    handset.give(PackagesArrived(packages=Packages(policy=policy_1, packages=(seal_package(other, HUB_KEY),))))
+    return handset
+
+
 MOVES: dict[str, Move] = {
     "open": lambda h, n: h.answer(
         OpenShift(intent=h.intent(), collector=COLLECTOR, business_date=f"2026-11-{24 + n % 2}")
@@ -312,6 +359,11 @@ MOVES: dict[str, Move] = {
     "paper ends": paper_ends,
     "count": lambda h, n: h.answer(CountCash(intent=h.intent(), notes=(Denomination(1_000, n),))),
     "close": lambda h, n: h.answer(CloseShift(intent=h.intent())),
+    "contact": lambda h, n: h.answer(h.contact(1 + n % 5, f"2026-12-{1 + n % 31:02d}" if n % 2 else None)),
+    "second opens": second_opens,
+    "supervisor opens": supervisor_opens,
+    "hold is lifted": hold_is_lifted,
+    "power": lambda h, n: h.give(PowerRead(battery_percent=n, charging=n % 3 == 0, storage_free_mib=n)),
     "hub answers": hub_answers,
     "hub tells": hub_tells,
     "republish": republish,
@@ -329,7 +381,7 @@ ORDER = (*MOVES, *("sell", "paper ends") * 3, "open", "void")
 @settings(max_examples=60)
 @given(moves=lists(tuples(sampled_from(ORDER), integers(0, 41)), min_size=5, max_size=30))
 def test_restart_at_any_moment_gives_back_what_was_decided(moves: list[tuple[str, int]]) -> None:
-    handset = Handset(ROUTE_STOPS)
+    handset = with_second_collector()
     handset.open_shift()
     CutStore(handset)
     for name, number in moves:
@@ -340,11 +392,11 @@ def test_restart_at_any_moment_gives_back_what_was_decided(moves: list[tuple[str
 
 
 def test_moves_reach_every_kind_of_record() -> None:
-    handset = Handset(ROUTE_STOPS)
+    handset = with_second_collector()
     chance = Random(1)
     for _ in range(400):
         MOVES[chance.choice(ORDER)](handset, chance.randrange(42))
-    assert len(set(handset.kinds)) == 8
+    assert set(handset.kinds) == {kind for kind in RECORD_KINDS.values() if issubclass(kind, HandheldRecord)}
     check_chain(handset)
     before = facts_of(handset.session)
     handset.session = CollectorSession(identity(), handset.store.memory(), Random(3))

@@ -28,10 +28,12 @@ from protocol.chain import NO_DIGEST, digest
 from protocol.envelope import VerifyKey, frame
 from protocol.records import (
     CashCollected,
+    DeviceStatus,
     PaperPrinted,
     PrintOutcome,
     ReadingTaken,
     ShiftOpened,
+    StatusMoment,
 )
 from protocol.sealed import Sealed, parse
 from protocol.wire import RECORDS_TYPE, Ack, open_ack
@@ -43,7 +45,7 @@ from tests.hub.worlds import HUB_KEY, PERIOD, House, Watch, imei_of, open_copy, 
 
 HOUR_MS = 3_600_000
 CUTS_AT_ONCE = 3
-CUTS_MAX = 250  # The script passes some 110 checkpoints.
+CUTS_MAX = 250  # The script passes some 120 checkpoints.
 OF_PAPERS = {"before mark_started", "before print", "after print"}
 EVERY_CHECKPOINT = {f"{when} {one.__name__}" for when in ("before", "after") for one in get_args(Effect)} | OF_PAPERS
 DIFFERS = ("printed", "reprinted", "previous_index", "index")  # Papers printed again; every house has its own index.
@@ -127,6 +129,7 @@ class Worker:
         payer, held = self.houses
         await self.switch_on()
         await self.finish(self._download)
+        await self.finish(lambda: self.tap("AskPolicy"))
         await self.finish(lambda: self.tap("OpenStop", customer=payer.customer))
         self.network.down()
         await self.do("OpenShift", collector=self.premises.collector, business_date=DAY)
@@ -282,7 +285,8 @@ def outcome_of(worker: Worker, hub_database: Path) -> Outcome:
     kept = rows(hub_database, "SELECT message FROM fact WHERE device = ? ORDER BY seq", worker.device)
     assert [message for (message,) in kept] == [one.message for one in chain], "the hub has each record, once"
     require_papers_to_have_records(home, chain)
-    work = [one for one in chain if not isinstance(one.record, PaperPrinted)]
+    require_states_to_stand_beside_their_shifts(chain)
+    work = [one for one in chain if not isinstance(one.record, PaperPrinted | DeviceStatus)]
     places = {one.digest: place for place, one in enumerate(work)}
     names = {house.customer: part for house, part in zip(worker.houses, ("payer", "held"), strict=True)}
     customers = tuple(names)
@@ -330,6 +334,14 @@ def require_papers_to_have_records(home: Path, chain: list[Sealed]) -> None:
     assert max(shown.values()) == 1, "a print has one end"
 
 
+def require_states_to_stand_beside_their_shifts(chain: list[Sealed]) -> None:
+    """What a handheld tells of itself moves nothing. At a cut it may be missing once, or told once more at most."""
+    told = Counter(one.record.moment for one in chain if isinstance(one.record, DeviceStatus))
+    assert told[StatusMoment.SHIFT_OPENED] <= 1
+    assert 1 <= told[StatusMoment.SHIFT_CLOSING] <= 2
+    assert set(told) <= {StatusMoment.SHIFT_OPENED, StatusMoment.SHIFT_CLOSING}
+
+
 # The tests.
 
 
@@ -360,6 +372,8 @@ async def test_a_handheld_cut_off_between_any_two_effects_loses_nothing_and_doub
     wanted = outcome_of(reference, database)
     assert not reference.was_cut
     assert wanted.receipts == [1, 2]
+    kinds = [type(one.record) for one in chain_of(reference.program.home)]
+    assert kinds.count(DeviceStatus) == 2
     assert {name for name, _ in wanted.papers} == {"RECEIPT", "NOTICE", "DAY_SLIP"}
     for worker in workers:
         assert outcome_of(worker, database) == wanted, f"cut at {worker.cut}"
@@ -491,5 +505,9 @@ async def test_a_network_that_cuts_most_connections_loses_and_doubles_nothing(pr
     chain = chain_of(worker.program.home)
     kept = rows(office.program.home / "hub.db", "SELECT message FROM fact WHERE device = ? ORDER BY seq", worker.device)
     assert [message for (message,) in kept] == [one.message for one in chain]
-    assert len(chain) == 41
+    kinds = Counter(type(one.record) for one in chain)
+    assert kinds[ShiftOpened] == 1
+    assert kinds[ReadingTaken] == 40
+    assert kinds.keys() == {ShiftOpened, ReadingTaken, DeviceStatus}
+    assert kinds[DeviceStatus] in ((1,) if skew_ms == 0 else (1, 2))  # A wrong clock is told of once.
     await require_sound(office.program.home)
