@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 MESSAGE_TYPE = "application/cose"
+PIECE_TYPE = "application/octet-stream"
 CONNECT_TIMEOUT_S = 20  # A modem that has slept needs some ten seconds to find its cell.
 SILENCE_TIMEOUT_S = 60  # The hub answers within a second; longer silence is a link that has gone.
 SLOWEST_BYTES_PER_S = (
@@ -206,6 +207,29 @@ class Uplink:
         except Exception as error:  # Sending goes on, whatever this was: an uplink that stops is money unseen.
             log.exception("the uplink met something unforeseen")
             return _lost(effect, f"unforeseen: {type(error).__name__}")
+
+    async def send_photo(self, digest: bytes, *, offset: int, size: int, content: bytes) -> int:
+        """Hand on one piece of a photo and say how many bytes of it the hub has now: `size`, and it keeps it.
+
+        digest: SHA-256 of the photo. size: of the whole. content: empty just asks. Raises CallRefusedError and
+        NoAnswerError alone; a piece that was lost may have arrived all the same.
+        """
+        call = Call(
+            method="PUT",
+            path=f"/v1/photos/{digest.hex()}?offset={offset}&size={size}",
+            answer_type=wire.BODY_TYPE,
+            body_max=ANSWER_BYTES_MAX,
+            total_s=SILENCE_TIMEOUT_S + len(content) / SLOWEST_BYTES_PER_S,
+            content=content,
+            content_type=PIECE_TYPE,
+        )
+        try:
+            return _decoded(wire.PhotoHave, await self._signed(call)).have
+        except (CallRefusedError, NoAnswerError):
+            raise
+        except Exception as error:  # Photos go on as well, whatever this was.
+            log.exception("the uplink met something unforeseen")
+            raise NoAnswerError(f"unforeseen: {type(error).__name__}") from error
 
     async def _upload(self, effect: Upload) -> Call:
         """As many of the records as one upload carries; the ack says how far it went."""

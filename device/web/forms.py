@@ -28,11 +28,14 @@ async def read_form(request: web.Request) -> "Form":
     """The fields of a form. Raises FormError."""
     if request.content_type != FORM_TYPE:
         raise FormError("a form is expected")
-    body = await request.read()
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise FormError("the form is too long") from error
     if len(body) > FORM_BYTES_MAX:
         raise FormError("the form is too long")
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError as error:
         raise FormError("the form cannot be read") from error
     return Form(dict(pairs))

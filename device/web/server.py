@@ -5,14 +5,18 @@ form must come from our own page (Origin, Sec-Fetch-Site), whoever acts must be 
 from elsewhere. Whatever is refused, nothing has been done.
 """
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
+from gettext import NullTranslations
 from typing import TypeVar
 
 from aiohttp import web
+from yarl import URL
 
 from device.web.forms import FORM_BYTES_MAX, FORM_TYPE, FormError, read_form
-from device.web.render import asset, content
+from device.web.phrases import phrases
+from device.web.render import asset, content, render
 from device.web.site import Page, Site, Visit, login_path, safe_next
 from device.web.views import VIEWS
 from device.web.visitors import COOKIE
@@ -39,7 +43,10 @@ CONTENT_TYPES = {
 }
 FOR_EVER = "public, max-age=31536000, immutable"
 DIGITS, DIGITS_MAX = "index", 9  # The one thing that is typed for long: an index.
+PART, PART_OF, PART_GOES = "HX-Request", "HX-Current-URL", "HX-Redirect"  # As htmx names them.
 _OUR_NAMES = (HOST, "localhost")
+_CONTROLS = {*map(chr, range(32)), chr(127)}
+log = logging.getLogger(__name__)
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -80,8 +87,23 @@ class Face:
         try:
             return _guarded(await handler(request))
         except web.HTTPException as other:
+            if other.status >= web.HTTPBadRequest.status_code:
+                other.text = self._way_on(self._words.gettext("There is nothing here."))
+                other.content_type = "text/html"
             _guarded(other)
             raise
+        except Exception:  # A kiosk has no address bar: whatever failed, the page has to show a way on.
+            log.exception("no answer to %s %s", request.method, request.path)
+            sentence = self._words.gettext("This screen failed. What was saved before is kept: go back and look.")
+            return _guarded(web.Response(text=self._way_on(sentence), status=500, content_type="text/html"))
+
+    @property
+    def _words(self) -> NullTranslations:
+        return phrases(self._site.language)
+
+    def _way_on(self, sentence: str) -> str:
+        """A page with a sentence and a way back, made of as little as can be: what failed may be anything."""
+        return render("message.html", self._site.language, bar=None, sentence=sentence, back="/")
 
     def _foreign(self, request: web.Request) -> str | None:
         """Why a request cannot have come from one of our own pages."""
@@ -98,21 +120,12 @@ class Face:
 
     def _answered(self, page: Page) -> Next:
         async def answer(request: web.Request) -> web.StreamResponse:
-            site = self._site
-            opened = site.opened
+            opened = self._site.opened
             visitor = opened.visitors.find(request.cookies.get(COOKIE)) if opened is not None else None
-            visit = Visit(site, request, visitor)
-            if opened is None and not page.before_opening:
-                return visit.page("opening.html", status=503 if request.method == "POST" else 200)
-            if not page.open_to_all:
-                if visitor is None:
-                    raise web.HTTPSeeOther(login_path("/login", await _with_digits(request)))
-                if visitor.is_locked(site.clock.now().up_ms):
-                    raise web.HTTPSeeOther(login_path("/unlock", await _with_digits(request)))
-                assert opened is not None
-                await opened.visitors.touch(visitor)
+            visit = Visit(self._site, request, visitor)
             try:
-                return await page.handler(visit)
+                _require_plain(request)
+                return await self._instead(page, visit) or await page.handler(visit)
             except FormError as error:
                 sentence = visit._("This screen does not fit any more: open it again. Nothing was recorded.")
                 return visit.no(f"{sentence} ({error})", back=_back_of(request), status=400)
@@ -120,6 +133,20 @@ class Face:
                 return visit.no(visit._("There is nothing here."), back="/", status=404)
 
         return answer
+
+    async def _instead(self, page: Page, visit: Visit) -> web.StreamResponse | None:
+        """What is answered to somebody who may not see a page now; None: the page itself."""
+        site, opened, visitor = visit.site, visit.site.opened, visit.visitor
+        if opened is None:
+            return None if page.before_opening else await _not_yet(visit)
+        if page.open_to_all:
+            return None
+        if visitor is None:
+            return await _at_the_door("/login", visit.request)
+        if visitor.is_locked(site.clock.now().up_ms):
+            return await _at_the_door("/unlock", visit.request)
+        await opened.visitors.touch(visitor)
+        return None
 
     async def _healthy(self, _request: web.Request) -> web.Response:
         state = "working" if self._site.opened is not None else "opening"
@@ -141,29 +168,69 @@ def _is_a_visit(request: web.Request) -> bool:
     return request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
+def _require_plain(request: web.Request) -> None:
+    """Browsers drop control characters from an address, so that it leads elsewhere than it seems. Raises FormError."""
+    if not _CONTROLS.isdisjoint(request.path + request.query_string):
+        raise FormError("the address has control characters")
+
+
+async def _not_yet(visit: Visit) -> web.StreamResponse:
+    """The answer while the store is being read. Where that ends the page comes by itself, with what was typed."""
+    request = visit.request
+    if visit.site.admission is None:
+        raise visit.see("/setup")
+    if _is_part(request):
+        return web.Response(status=204)
+    if request.method == "POST" and "back" in request.query:
+        raise visit.see(await _with_digits(request))
+    return visit.page("opening.html", status=503 if request.method == "POST" else 200)
+
+
+async def _at_the_door(door: str, request: web.Request) -> web.StreamResponse:
+    """Send somebody to a door; behind it the page goes on as it was. A part of a page takes the whole page there."""
+    address = login_path(door, await _with_digits(request))
+    if _is_part(request):
+        return web.Response(headers={PART_GOES: address})
+    raise web.HTTPSeeOther(address)
+
+
+def _is_part(request: web.Request) -> bool:
+    return request.headers.get(PART) == "true"
+
+
 def _back_of(request: web.Request) -> str:
-    """The page to go on at: the one asked for, or the one whose form this is, where it names itself."""
-    if request.method == "GET":
-        return request.path_qs
+    """Where to go on after what a request wanted could not be done: what its form names."""
     return safe_next(request.query.get("back", "/"))
 
 
 async def _with_digits(request: web.Request) -> str:
     """The page to go on at, with the digits that had been typed: whoever was logged out meanwhile loses none."""
-    back = _back_of(request)
-    if request.method == "GET" or request.content_type != FORM_TYPE:
-        return back
-    digits = (await read_form(request)).fields.get(DIGITS, "")
+    if _is_part(request):
+        back, digits = _path_of(request.headers.get(PART_OF, "/")), request.query.get(DIGITS, "")
+    elif request.method == "GET":
+        return request.path_qs
+    elif request.content_type == FORM_TYPE:
+        back, digits = _back_of(request), (await read_form(request)).fields.get(DIGITS, "")
+    else:
+        return _back_of(request)
     if not digits.isascii() or not digits.isdigit() or len(digits) > DIGITS_MAX:
         return back
-    return f"{back}{'&' if '?' in back else '?'}{DIGITS}={digits}"
+    return str(URL(back).update_query({DIGITS: digits}))
+
+
+def _path_of(address: str) -> str:
+    """Path and query of an address of ours; "/" for what is none."""
+    try:
+        return safe_next(URL(address).path_qs)
+    except ValueError:
+        return "/"
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
     try:
         body, address = content(name), asset(name)
-    except FileNotFoundError as error:
+    except (OSError, ValueError) as error:  # No such file, or a name that no file can have.
         raise web.HTTPNotFound from error
     # A module that another one imports is asked for beside it, under the other's digest: it may change, so ask again.
     kept = FOR_EVER if request.path == address else "no-cache"

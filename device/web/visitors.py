@@ -70,9 +70,11 @@ class Visitors:
             visitor.noted_up_ms = now.up_ms
             await self._shelf.keep_session(visitor.token, visitor.collector, now.boot, now.up_ms)
 
-    def lock(self, visitor: Visitor) -> None:
-        """Lock the screen at once."""
-        visitor.seen_up_ms = self._clock.now().up_ms - LOCK_AFTER_MS - 1
+    async def lock(self, visitor: Visitor) -> None:
+        """Lock the screen at once, and for a program that starts again too."""
+        now = self._clock.now()
+        visitor.seen_up_ms = visitor.noted_up_ms = now.up_ms - LOCK_AFTER_MS - 1
+        await self._shelf.keep_session(visitor.token, visitor.collector, now.boot, visitor.seen_up_ms)
 
     async def end(self, visitor: Visitor) -> None:
         """Log out."""

@@ -3,7 +3,8 @@
 // the handheld. The grammar of a real keypad, the same on every screen:
 //   digits   into the field that has the turn, or the numbered action of the screen
 //   ⌫        takes a digit back; with nothing typed it is the way out of the screen
-//   Enter    the main action      ◀ ▶  previous and next; among several fields, from field to field      ▲ ▼  along a list
+//   Enter    the main action      ◀ ▶  previous and next; among several fields, from field to field; in a list, from
+//            line to line, as ▲ ▼ do where a keypad has them
 
 /** @template {Element} T @param {string} selector @returns {T | null} */
 const one = (selector) => document.querySelector(selector);
@@ -50,14 +51,20 @@ function act(target) {
   return true;
 }
 
-/** Move along the items of a list. @param {number} step */
+/** Move along the items of a list, from the one that was opened last where there is one. Past its ends lie the page before
+ *  or behind it, and before its first item the field that fills it. @param {number} step */
 function along(step) {
   const items = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[data-item]')]);
-  if (items.length === 0) return false;
   const here = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-  const there = items[Math.max(0, Math.min(items.length - 1, here + step))];
-  there?.focus();
-  there?.scrollIntoView({ block: 'nearest' });
+  const marked = here < 0 ? items.findIndex((item) => item.hasAttribute('aria-current')) : -1;
+  const place = marked < 0 ? here + step : marked;
+  if (place >= items.length && act(one('[data-page-next]'))) return true;
+  if (place < 0 && act(one('[data-page-previous]'))) return true;
+  const filter = place < 0 && here === 0 ? one('input[data-digits]:not([type=hidden])') : null;
+  const there = filter ?? items[Math.max(0, Math.min(items.length - 1, place))];
+  if (!(there instanceof HTMLElement)) return false;
+  there.focus();
+  there.scrollIntoView({ block: 'nearest' });
   return true;
 }
 
@@ -81,8 +88,8 @@ function dealt(event) {
   const inField = typing();
   const empty = inField && /** @type {HTMLInputElement} */ (document.activeElement).value === '';
   switch (event.key) {
-    case 'ArrowLeft': return inField ? field(-1) : act(one('[data-previous]'));
-    case 'ArrowRight': return inField ? field(1) : act(one('[data-next]'));
+    case 'ArrowLeft': return inField ? field(-1) : act(one('[data-previous]')) || along(-1);
+    case 'ArrowRight': return inField ? field(1) || along(1) : act(one('[data-next]')) || along(1);
     case 'ArrowUp': return inField ? field(-1) : along(-1);
     case 'ArrowDown': return inField ? field(1) || along(1) : along(1);
     case 'Escape': return act(one('[data-back]'));
@@ -113,6 +120,9 @@ document.addEventListener('pointerdown', (event) => {
     press(key.dataset.key ?? '');
   }
 });
+
+// A list comes up where it was left.
+one('[data-item][aria-current]')?.scrollIntoView({ block: 'center' });
 
 // A finger that rests too long must not open the browser's own menu.
 document.addEventListener('contextmenu', (event) => event.preventDefault());

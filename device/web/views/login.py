@@ -12,13 +12,16 @@ from device.web.visitors import COOKIE
 LAST_USER = "last-user"
 PIN_ASKED = "pin-asked"
 USERS_MAX = 9  # As many as a keypad has digits for.
+NEXT_TRY_WORDS = ("Lần thử tiếp theo sau {wait}", "The next try is in {wait}")
 
 
 async def home(visit: Visit) -> web.Response:
     """The first page: where the day goes on."""
     if visit.site.admission is None:
         raise visit.see("/setup")
-    raise visit.see("/route" if visit.visitor is not None else "/login")
+    # While the store is read nobody is known yet; whoever brings a cookie may have been logged in before the restart.
+    may_go_on = visit.visitor is not None or (visit.site.opened is None and COOKIE in visit.request.cookies)
+    raise visit.see("/route" if may_go_on else "/login")
 
 
 # Logging in.
@@ -164,7 +167,7 @@ async def give_pin(visit: Visit) -> web.Response:
     if isinstance(granted, Denied):
         if granted.why is Denial.PIN_LOCKED:
             await visit.opened.visitors.end(visit.visitor)
-            raise visit.see(login_path("/login", back))
+            return await _login_page(visit, user=visit.visitor.collector, denied=granted, status=403)
         return visit.page("unlock.html", status=403, sentence=denial_words(granted, visit.language), next=back)
     await visit.opened.visitors.touch(visit.visitor)
     raise visit.see(back)
@@ -173,7 +176,7 @@ async def give_pin(visit: Visit) -> web.Response:
 async def lock(visit: Visit) -> web.Response:
     """Lock the screen now."""
     assert visit.visitor is not None
-    visit.opened.visitors.lock(visit.visitor)
+    await visit.opened.visitors.lock(visit.visitor)
     raise visit.see("/unlock")
 
 
@@ -192,7 +195,14 @@ async def choose_language(visit: Visit) -> web.Response:
     visit.site.language = chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
     if visit.site.opened is not None:
         await visit.site.opened.shelf.keep_preference(NOBODY_IN_PARTICULAR, LANGUAGE, visit.site.language)
-    raise visit.see(safe_next(form.text("next") or "/"))
+    raise visit.see(_page_asked_from(visit) or safe_next(form.text("next") or "/"))
+
+
+def _page_asked_from(visit: Visit) -> str | None:
+    """The page that a form was sent from, with all that stands in its address; None if the browser is silent."""
+    referer = visit.request.headers.get("Referer", "")
+    origin = visit.request.headers.get("Origin", "")
+    return safe_next(referer.removeprefix(origin)) if referer.startswith(f"{origin}/") else None
 
 
 async def about(visit: Visit) -> web.Response:
@@ -210,12 +220,15 @@ async def about(visit: Visit) -> web.Response:
 
 
 def denial_words(denied: Denied, language: str) -> str:
-    """A denial in words, with how long to wait in minutes and seconds."""
+    """A denial in words, with how long to wait in minutes and seconds where that stands in the way."""
     minutes, seconds = divmod(denied.wait_s, 60)
     parts = [f"{minutes} phút" if language == "vi" else f"{minutes} min"] if minutes else []
     if seconds or not minutes:
         parts.append(f"{seconds} giây" if language == "vi" else f"{seconds} s")
-    return said(DENIAL_WORDS[denied.why], language).replace("{wait}", " ".join(parts))
+    words, wait = said(DENIAL_WORDS[denied.why], language), " ".join(parts)
+    if denied.wait_s and "{wait}" not in words:
+        words = f"{words}. {said(NEXT_TRY_WORDS, language)}"
+    return words.replace("{wait}", wait)
 
 
 PAGES: tuple[Page, ...] = (

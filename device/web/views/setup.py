@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import web
 
 from device.hardware.imei import ImeiUnavailableError, read_imei
-from device.keystore import Admission, hub_origin, keep_admission, key_of
+from device.keystore import Admission, KeystoreError, hub_origin, keep_admission, key_of
 from device.uplink import EnrolError, enrol
 from device.web.site import Page, Visit, get, post
 from protocol.values import Imei, ImeiError
@@ -18,6 +18,7 @@ from protocol.values import Imei, ImeiError
 CODE_LENGTH_MAX = 60
 URL_LENGTH_MAX = 200
 QR_SCHEME = "ghithu"
+QR_LENGTH_MAX = 400
 IMEI_PATIENCE_S = 20.0  # A modem that has just been switched on; meanwhile the rest of the page is filled in.
 
 
@@ -58,10 +59,16 @@ async def begin(visit: Visit) -> web.Response:
         sentence = visit._("The IMEI has 15 digits, the last of them a check digit. Look at the sticker.")
         return await _refuse(visit, sentence)
     except ValueError:
-        return await _refuse(visit, visit._("This is no address of a hub. It looks like https://hub.example.vn"))
+        return await _no_address(visit)
     try:
         enrolled = await enrol(origin, code, imei, key_of(visit.site.home))
+    except ValueError:  # A port or a name that only shows itself as none when it is called.
+        return await _no_address(visit)
+    except KeystoreError as error:
+        sentence = visit._("The key of this handheld cannot be used. Tell branch IT:")
+        return await _refuse(visit, f"{sentence} {error}")
     except EnrolError as error:
+        _require_new(visit)  # A second tap that came first has been let in with the same code.
         sentence = visit._("The hub did not let this handheld in. Look at address and code; a code works for one day.")
         return await _refuse(visit, f"{sentence} ({error})")
     admission = Admission(
@@ -85,6 +92,10 @@ async def done(visit: Visit) -> web.Response:
     return visit.page("setup_done.html", admission=visit.site.admission)
 
 
+async def _no_address(visit: Visit) -> web.Response:
+    return await _refuse(visit, visit._("This is no address of a hub. It looks like https://hub.example.vn"))
+
+
 async def _refuse(visit: Visit, sentence: str) -> web.Response:
     form = await visit.form()
     return visit.page(
@@ -99,11 +110,14 @@ async def _refuse(visit: Visit, sentence: str) -> web.Response:
 
 def from_qr(text: str) -> tuple[str, str]:
     """(hub, code) of `ghithu:enrol?hub=...&code=...`; empty texts for anything else."""
-    parts = urlsplit(text[:400])
+    try:
+        parts = urlsplit(text[:QR_LENGTH_MAX])
+    except ValueError:
+        return "", ""
     if parts.scheme != QR_SCHEME or parts.path != "enrol":
         return "", ""
     fields = parse_qs(parts.query)
-    return fields.get("hub", [""])[0], fields.get("code", [""])[0]
+    return fields.get("hub", [""])[0][:URL_LENGTH_MAX], fields.get("code", [""])[0][:CODE_LENGTH_MAX]
 
 
 def _require_new(visit: Visit) -> None:
