@@ -35,6 +35,7 @@ from device.keystore import (
     write_whole,
 )
 from device.linked_printer import LinkedPrinter
+from device.photos import PhotoLane, PhotoShelf
 from device.printer_door import PrinterDoor
 from device.printing import PaperPress, Printer, printer_for
 from device.shelf import Shelf
@@ -213,6 +214,10 @@ async def _work(
         ending.push_async_callback(drive.close)
         listening["door"] = await drive.listen(_port(options.door))
         _say_where(home, listening, ending)
+    photos = PhotoShelf(home)
+    lane = PhotoLane(photos, uplink, app=app, clock=site.clock, random=SystemRandom())
+    lane.start()
+    ending.push_async_callback(lane.close)
     shelf = Shelf(store)
     await site.open(
         Opened(
@@ -222,6 +227,7 @@ async def _work(
             visitors=Visitors(shelf, site.clock),
             press=press,
             index=StopIndex(session.work),
+            photos=photos,
         )
     )
     log.info("handheld %d listens on %s, with %d records", admission.device, listening, session.work.tip.seq)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device.core.papers import CATEGORY_WORDS
+from device.hub_words import hub_words
 from device.web.forms import new_intent
 from device.web.phrases import LANGUAGES, phrases, said
 from protocol.reasons import REASONS
@@ -52,6 +53,7 @@ def environment(language: str) -> "Environment":
         "civil": local_date,
         "clock": local_clock,
         "said": lambda pair: said(pair, language),
+        "hub_words": lambda sentence: said(hub_words(sentence), language),
         "why": lambda reason: said(REASONS[reason][:2], language),
         "no_fix": lambda reason: said(NO_FIX_WORDS[reason], language),
         "category": lambda category: CATEGORY_WORDS.get(category, category),

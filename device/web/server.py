@@ -200,7 +200,8 @@ def _is_part(request: web.Request) -> bool:
 
 def _back_of(request: web.Request) -> str:
     """Where to go on after what a request wanted could not be done: what its form names."""
-    return safe_next(request.query.get("back", "/"))
+    back = safe_next(request.query.get("back", "/"))
+    return back if _CONTROLS.isdisjoint(back) else "/"
 
 
 async def _with_digits(request: web.Request) -> str:

@@ -17,6 +17,7 @@ from device.core.effects import Done, Refused
 from device.core.stops import StopWork
 from device.core.work import Work
 from device.keystore import Admission
+from device.photos import PhotoShelf
 from device.printing import PaperPress
 from device.shelf import Shelf
 from device.stop_index import StopIndex
@@ -42,6 +43,7 @@ class Opened:
     visitors: Visitors
     press: PaperPress
     index: StopIndex
+    photos: PhotoShelf
 
 
 @dataclass(slots=True)

@@ -124,6 +124,16 @@ document.addEventListener('pointerdown', (event) => {
 // A list comes up where it was left.
 one('[data-item][aria-current]')?.scrollIntoView({ block: 'center' });
 
+// What is being typed goes along to the page that a link leads to, and comes back with it.
+document.addEventListener('click', (event) => {
+  const link = /** @type {Element} */ (event.target).closest('a[data-carry]');
+  const field = one('input[data-digits]');
+  if (!(link instanceof HTMLAnchorElement) || !(field instanceof HTMLInputElement)) return;
+  const address = new URL(link.href);
+  address.searchParams.set(field.name, field.value);
+  link.href = address.pathname + address.search;
+});
+
 // A finger that rests too long must not open the browser's own menu.
 document.addEventListener('contextmenu', (event) => event.preventDefault());
 

@@ -3,6 +3,8 @@
 The preview is a picture of what saving would say now; saving computes all of it again.
 """
 
+from urllib.parse import urlencode
+
 from aiohttp import web
 
 from device.core.commands import OpenStop, SkipReading, TakeReading
@@ -87,7 +89,9 @@ async def save(visit: Visit) -> web.Response:
     """Save the reading and show the paper."""
     work, form = visit.stop(), await visit.form()
     code, index = _code(form.text("code", 40) or USUAL), form.number("index", 0, INDEX_MAX)
-    intent = form.intent
+    intent, picture = form.intent, form.optional_octets("photo", DIGEST_BYTES)
+    if picture is not None and not visit.opened.photos.has(picture):
+        return visit.no(visit._("That photo is not on this handheld any more: take it again."), back=_here(work, code))
     if index is None:
         return visit.no(visit._("Key the index that the meter shows."), back=_here(work, code))
     outcome = await visit.ask(
@@ -99,7 +103,7 @@ async def save(visit: Visit) -> web.Response:
             removed_index=form.number("removed_index", 0, INDEX_MAX),
             installed_index=form.number("installed_index", 0, INDEX_MAX),
             confirmed=_is_keyed_again(form, index),
-            photo=form.optional_octets("photo", DIGEST_BYTES),
+            photo=picture,
             seen=form.octets("seen", MARK_BYTES),
         )
     )
@@ -107,7 +111,7 @@ async def save(visit: Visit) -> web.Response:
         case Done():
             raise visit.see(f"/stops/{work.stop.customer}/result")
         case Refused(warnings=doubts) if doubts:
-            return _page(visit, work, code, index=index, refused=outcome, photo=_photo_of(form), status=409)
+            return _page(visit, work, code, index=index, refused=outcome, photo=picture, status=409)
         case Refused(reason=reason):
             return visit.no(visit.why(reason), back=_here(work, code))
 
@@ -127,18 +131,23 @@ async def reasons(visit: Visit) -> web.Response:
         otherwise=[code for code in READING_CODES.values() if code.readable and code.name != USUAL],
         seen=work.mark.hex(),
         photo=_photo_text(visit),
+        carried=_carried(visit),
     )
 
 
 async def skip(visit: Visit) -> web.Response:
     """Save why the meter could not be read."""
     work, form = visit.stop(), await visit.form()
+    intent, picture = form.intent, form.optional_octets("photo", DIGEST_BYTES)
+    if picture is not None and not visit.opened.photos.has(picture):
+        sentence = visit._("That photo is not on this handheld any more: take it again.")
+        return visit.no(sentence, back=f"/stops/{work.stop.customer}/reasons")
     outcome = await visit.ask(
         SkipReading(
-            intent=form.intent,
+            intent=intent,
             customer=work.stop.customer,
             code=form.text("code", 40),
-            photo=form.optional_octets("photo", DIGEST_BYTES),
+            photo=picture,
             seen=form.octets("seen", MARK_BYTES),
         )
     )
@@ -163,6 +172,14 @@ def _index(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(INDEX_MAX)) else None
 
 
+def _carried(visit: Visit) -> str:
+    """What had been typed, chosen and photographed, for the pages beside the reading and back."""
+    index, photo = _index(visit.request.query.get("index", "")), _photo_text(visit)
+    code = _code(visit.request.query.get("code", USUAL)).name
+    given = {"index": "" if index is None else str(index), "code": "" if code == USUAL else code, "photo": photo}
+    return urlencode({name: value for name, value in given.items() if value})
+
+
 def _photo(visit: Visit) -> bytes | None:
     text = _photo_text(visit)
     return bytes.fromhex(text) if text else None
@@ -172,10 +189,6 @@ def _photo_text(visit: Visit) -> str:
     text = visit.request.query.get("photo", "")
     is_digest = len(text) == 2 * DIGEST_BYTES and all(letter in "0123456789abcdef" for letter in text)
     return text if is_digest else ""
-
-
-def _photo_of(form: Form) -> bytes | None:
-    return form.optional_octets("photo", DIGEST_BYTES)
 
 
 def _here(work: StopWork, code: ReadingCode) -> str:

@@ -19,6 +19,7 @@ from device.app import App
 from device.clock import Clock, SystemClock
 from device.core.commands import DownloadRoute
 from device.keystore import Admission, keep_admission
+from device.photos import PhotoShelf
 from device.printing import PaperPress, PngFolder, Printer
 from device.shelf import Shelf
 from device.stop_index import StopIndex
@@ -154,6 +155,7 @@ async def handheld(
                 visitors=Visitors(shelf, clock),
                 press=press,
                 index=StopIndex(session.work),
+                photos=PhotoShelf(folder),
             )
         )
         if downloaded and not session.work.packages:

@@ -28,6 +28,7 @@ from tests.device.web.handheld import LONG_ADDRESS, LONG_NAME, OWN_PASSWORD, ROU
 READING = "/stops/C00001/reading"
 # What the placeholders of addresses stand for, in the world of `worked`.
 PLACES = {"customer": "C00001"}
+Headers = dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,19 @@ class Answer:
 
 
 async def knock(
-    url: str, path: str, *, method: str = "GET", body: bytes = b"", version: str = "1.1", **headers: str | None
+    url: str,
+    path: str,
+    given: Headers | None = None,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    version: str = "1.1",
+    **headers: str | None,
 ) -> Answer:
     """A request, byte for byte as written here. headers: sec_fetch_site="none"; None leaves one of the usual out."""
     where = URL(url)
-    named: dict[str, str | None] = {"Host": f"{where.host}:{where.port}", "Connection": "close"}
-    named |= {name.replace("_", "-").title(): value for name, value in headers.items()}
+    named: Headers = {"Host": f"{where.host}:{where.port}", "Connection": "close"}
+    named |= {name.replace("_", "-").title(): value for name, value in ((given or {}) | headers).items()}
     if body or method == "POST":
         named = {"Content-Length": str(len(body)), "Content-Type": FORM_TYPE} | named
     fields = [f"{name}: {value}" for name, value in named.items() if value is not None]
@@ -64,8 +72,8 @@ async def knock(
 
 async def send(url: str, path: str, fields: dict[str, str], **headers: str | None) -> Answer:
     """A form as one of our pages sends it."""
-    ours: dict[str, str | None] = {"origin": url, "sec_fetch_site": "same-origin", "sec_fetch_mode": "navigate"}
-    return await knock(url, path, method="POST", body=urlencode(fields).encode(), **(ours | headers))
+    ours: Headers = {"origin": url, "sec_fetch_site": "same-origin", "sec_fetch_mode": "navigate"}
+    return await knock(url, path, ours | headers, method="POST", body=urlencode(fields).encode())
 
 
 def address_of(page: Page) -> str:
@@ -185,10 +193,10 @@ async def test_another_page_may_lead_here_but_neither_read_nor_send(made: Handhe
         for path, mode in itertools.product(paths, modes):
             answer = await knock(made.url, path, cookie=cookie, sec_fetch_site=site, sec_fetch_mode=mode)
             assert answer.status == 403, (path, site, mode)
-        led: dict[str, str | None] = {"cookie": cookie, "sec_fetch_site": site, "sec_fetch_mode": "navigate"}
-        assert (await knock(made.url, "/login", **led)).status == 200
+        led: Headers = {"cookie": cookie, "sec_fetch_site": site, "sec_fetch_mode": "navigate"}
+        assert (await knock(made.url, "/login", led)).status == 200
         for method in ("POST", "PUT", "HEAD", "OPTIONS"):
-            answer = await knock(made.url, "/shift/open", method=method, origin=made.url, **led)
+            answer = await knock(made.url, "/shift/open", led, method=method, origin=made.url)
             assert answer.status == 403, (method, site)
             assert "access-control-allow-origin" not in answer.headers
     assert kept(made) == before
@@ -302,8 +310,8 @@ async def test_what_no_form_of_ours_sends_is_refused_in_words(made: Handheld, wo
     cookie = await cookie_of(made)
     before = kept(made)
     for (body, kind), sender in itertools.product(NO_FORMS, (cookie, None)):
-        sent: dict[str, str | None] = {"cookie": sender, "origin": made.url, "content_type": kind}
-        answer = await knock(made.url, "/stops/C00002/reading?back=/stops", method="POST", body=body, **sent)
+        sent: Headers = {"cookie": sender, "origin": made.url, "content_type": kind}
+        answer = await knock(made.url, "/stops/C00002/reading?back=/stops", sent, method="POST", body=body)
         if answer.status == 303:
             assert sender is None
             assert answer.headers["location"] == "/login?next=/stops", (body[:99], kind)

@@ -89,7 +89,7 @@ async def test_a_wrong_code_an_unknown_hub_and_a_mistyped_imei_are_said_and_what
     tmp_path: Path, hub: SmallHub
 ) -> None:
     wrong = {
-        "không cho máy này vào": (
+        "Máy chủ không nhận máy này": (
             typed(hub.url, "WRONG-CODE"),
             typed(hub.url, ""),
             typed(hub.url, "mã số"),
