@@ -14,6 +14,7 @@ BASE_PYTHON := python3.11
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
+BABEL := $(PYTHON) -m babel.messages.frontend
 INSTALLED := $(VENV)/.installed
 NPM_INSTALLED := node_modules/.package-lock.json
 FONTS := printer_drivers/fonts
@@ -39,7 +40,7 @@ if ! ( $(1) ) >/dev/null 2>&1; then
 fi
 endef
 
-.PHONY: help demo test check round bench web lock
+.PHONY: help demo test check round bench web phrases lock
 
 help: ## What can be asked for
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s%s\n", $$1, $$2}' Makefile
@@ -68,6 +69,15 @@ bench: $(READY) ## Measures speed and size
 	@$(PYTHON) -m tests.bench
 
 web: $(FONT_FILES) $(WEB_FILES) ## Only the files that npm brings
+
+phrases: $(INSTALLED) ## The catalogue of the screens' words anew after a change of the pages
+	@words=$$(mktemp)
+	trap 'rm -f "$$words"' EXIT
+	$(BABEL) extract --mapping-file pyproject.toml --no-location --sort-output --output-file "$$words" device/web 2>/dev/null
+	$(BABEL) update --domain ghithu --locale vi --input-file "$$words" --output-file $(PHRASES).po --width 118 \
+	  --no-fuzzy-matching --ignore-obsolete 2>/dev/null
+	sed -i '/^"POT-Creation-Date: \|^"PO-Revision-Date: \|^"Generated-By: /d' $(PHRASES).po
+	$(MAKE) --no-print-directory $(PHRASES).mo
 
 lock: $(INSTALLED) ## Lock files anew after a change of dependencies; UPGRADE=1 takes newer versions
 	@compile() {
@@ -130,4 +140,4 @@ $(WEB_FILES) &: $(NPM_INSTALLED)
 
 # The words of the screens in the form that the standard library reads.
 $(PHRASES).mo: $(PHRASES).po | $(INSTALLED)
-	@$(PYTHON) -m babel.messages.frontend compile --domain ghithu --input-file $< --output-file $@ 2>/dev/null
+	@$(BABEL) compile --domain ghithu --input-file $< --output-file $@ 2>/dev/null
