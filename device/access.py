@@ -25,6 +25,7 @@ from protocol.codes import MEMORY_KIB, PASSES, SALT_BYTES, code_hash, is_code, n
 from protocol.package import CollectorCard
 from protocol.reasons import Reason
 from protocol.verifier import VerifierError, parse_phc
+from protocol.words import nfc
 
 ASK_HUB_S = 3.0  # A collector waits so long for the hub before the last policy decides.
 PASSWORD_LENGTH_MAX = 200
@@ -222,7 +223,7 @@ class Access:
 
 def _matches(card: CollectorCard | None, password: str) -> bool:
     """Whether a password fits; for nobody it takes as long. Raises VerifierError."""
-    secret = password[: PASSWORD_LENGTH_MAX + 1].encode()
+    secret = nfc(password[: PASSWORD_LENGTH_MAX + 1]).encode()  # A letter with its mark apart is the same letter.
     if card is None or card.verifier is None or len(password) > PASSWORD_LENGTH_MAX:
         Argon2id(salt=bytes(16), length=32, iterations=PASSES, lanes=1, memory_cost=MEMORY_KIB).derive(secret)
         return False

@@ -427,29 +427,15 @@ def edges_of(of: dict[int, Member], value: Any) -> Iterator[Any]:
 
 # The rules by name.
 
+OF_FIELDS = (
+    *("Vnd", "VndPositive", "M3", "M3Signed", "Index", "Days", "Millis", "Coordinate", "Digest", "CustomerId"),
+    *("BillNo", "PeriodText", "DateText", "Code", "OptionalText"),
+)
+OF_RECORDS = ("Count", "Seq", "DeviceNo", "UserCode", "Reason", "CodeNo", "Proof")
 SCALARS: dict[str, Any] = {
-    "vnd": fields.Vnd,
-    "vnd-positive": fields.VndPositive,
-    "m3": fields.M3,
-    "m3-signed": fields.M3Signed,
-    "index": fields.Index,
-    "days": fields.Days,
-    "millis": fields.Millis,
-    "coordinate": fields.Coordinate,
-    "digest": fields.Digest,
-    "customer-id": fields.CustomerId,
-    "bill-no": fields.BillNo,
-    "period-text": fields.PeriodText,
-    "date-text": fields.DateText,
-    "code": fields.Code,
-    "optional-text": fields.OptionalText,
-    "count": records.Count,
-    "seq": records.Seq,
-    "device-no": records.DeviceNo,
-    "user-code": records.UserCode,
-    "reason": records.Reason,
-    "code-no": records.CodeNo,
-    "proof": records.Proof,
+    re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower(): getattr(module, name)
+    for module, names in ((fields, OF_FIELDS), (records, OF_RECORDS))
+    for name in names
 }
 ENUMS = (
     *(NoFix, ClockSource, records.PaperKind, records.PrintOutcome, records.VoidReason, records.Decision),
@@ -690,6 +676,7 @@ UNSAID: list[tuple[str, type[Record], tuple[int, ...], Any]] = [
     ("the same", records.CashReceived, (20, 3), 201_501),
     ("CDDL knows no calendar", records.ShiftOpened, (20, 1), "2026-02-29"),
     ("the same", COUNT, (20, 1), "2026-04-31"),
+    ("the same", records.ContactNoted, (20, 2), "2026-06-31"),
     ("the same", records.ShiftClosed, (20, 1), "2026-02-30"),
     ("the same: nor in which two centuries this is used", records.CashReceived, (20, 2), "1999-12-31"),
     ("the same", records.SupervisorDecided, (20, 7), "2025-02-29"),

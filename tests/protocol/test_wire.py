@@ -35,6 +35,7 @@ from protocol.wire import (
     Head,
     HubTime,
     Packages,
+    PhotoHave,
     Refusal,
     RefusalCode,
     RequestClaim,
@@ -50,7 +51,10 @@ from tests.protocol.test_records import HANDHELD_SEED, chains, longest
 
 HUB = SigningKey.of(bytes(range(100, 132)))
 HUB_PUBLIC = VerifyKey.of(HUB.public)
-BODIES = (Ack, Refusal, Head, HubTime, Enrolment, Enrolled, RequestClaim, StopChange, Changes, OpenBill)
+BODIES = (
+    *(Ack, Refusal, Head, HubTime, Enrolment, Enrolled, RequestClaim, StopChange, Changes, OpenBill),
+    PhotoHave,
+)
 ACK = Ack(device=7, from_seq=1, to_seq=9, digest=bytes(range(32)), hub_ms=1_793_487_956_000, changes=3)
 
 
