@@ -43,7 +43,7 @@ from device.stop_index import StopIndex
 from device.store import DeviceStore, StoreError
 from device.uplink import EnrolError, Uplink, enrol
 from device.web.server import Face
-from device.web.site import Opened, Site
+from device.web.visit import Opened, Site
 from device.web.visitors import Visitors
 from protocol.values import Imei, ImeiError
 
@@ -177,12 +177,17 @@ async def _run(home: Path, options: argparse.Namespace) -> None:
             if not await _first(site.enrolled, stopped):
                 return
         assert site.admission is not None
-        await _work(site, options, listening, stopped, ending)
+        await _work(site, face, options, listening, stopped, ending)
     log.info("ended")
 
 
 async def _work(
-    site: Site, options: argparse.Namespace, listening: dict[str, int], stopped: asyncio.Event, ending: AsyncExitStack
+    site: Site,
+    face: Face,
+    options: argparse.Namespace,
+    listening: dict[str, int],
+    stopped: asyncio.Event,
+    ending: AsyncExitStack,
 ) -> None:
     """Everything behind the screens, until somebody ends it."""
     home, admission, key = site.home, site.admission, read_key(site.home)
@@ -230,6 +235,7 @@ async def _work(
             photos=photos,
         )
     )
+    ending.push_async_callback(face.close)  # Before what it stands on: a tap at the last moment finds all of it.
     log.info("handheld %d listens on %s, with %d records", admission.device, listening, session.work.tip.seq)
     await stopped.wait()
 

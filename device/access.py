@@ -29,6 +29,7 @@ from protocol.words import nfc
 
 ASK_HUB_S = 3.0  # A collector waits so long for the hub before the last policy decides.
 PASSWORD_LENGTH_MAX = 200
+NOTE_TIME_EVERY_MS = 600_000  # How much time a clock that is set back between two looks can hide.
 _PIN_SUBJECT = "pin:"
 _CODE_SUBJECT = "code:"  # No collector's code has a colon.
 
@@ -59,6 +60,7 @@ class Access:
         self._secret = secret
         self._turn = asyncio.Lock()
         self._checks_noted = 0
+        self._noted_up_ms = 0
 
     @property
     def _session(self) -> CollectorSession:
@@ -138,6 +140,15 @@ class Access:
                 tries = await self._shelf.tries(subject)
                 await self._shelf.keep_tries(subject, tries.forgiven())
         return outcome
+
+    async def notice(self) -> None:
+        """Somebody is there: note the time if it has not been noted for a while, or the hub was heard."""
+        up_ms = self._clock.now().up_ms
+        is_news = self._session.exchange.policy_checks > self._checks_noted
+        if not is_news and up_ms - self._noted_up_ms < NOTE_TIME_EVERY_MS:
+            return
+        self._noted_up_ms = up_ms
+        await self.note_time()
 
     async def note_time(self) -> None:
         """Note when the hub was last heard, and the latest time seen: a clock set back makes nothing younger."""

@@ -52,6 +52,7 @@ INJECTED: Mapping[tuple[str, str], str] = {
 LAST_DEFENCES: Mapping[str, str] = {
     "device/app.py": "what raised leaves the session ahead of its store: the process ends in a log line",
     "device/linked_printer.py": "a driver's fault costs one paper's certainty: it ends in a log line and UNKNOWN",
+    "device/web/server.py": "a kiosk has no address bar: what failed ends in a log line and a page with a way on",
     "device/uplink.py": "an uplink that stops is money unseen: the unforeseen ends in a log line and an UploadLost",
 }
 

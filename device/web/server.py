@@ -17,8 +17,8 @@ from yarl import URL
 from device.web.forms import FORM_BYTES_MAX, FORM_TYPE, FormError, read_form
 from device.web.phrases import phrases
 from device.web.render import asset, content, render
-from device.web.site import Page, Site, Visit, login_path, safe_next
 from device.web.views import VIEWS
+from device.web.visit import Page, Site, Visit, login_path, safe_next
 from device.web.visitors import COOKIE
 
 HOST = "127.0.0.1"
@@ -78,7 +78,8 @@ class Face:
     async def close(self) -> None:
         """Shut the door; answers under way are given first."""
         if self._runner is not None:
-            await self._runner.cleanup()
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Next) -> web.StreamResponse:
@@ -146,6 +147,7 @@ class Face:
         if visitor.is_locked(site.clock.now().up_ms):
             return await _at_the_door("/unlock", visit.request)
         await opened.visitors.touch(visitor)
+        await opened.access.notice()
         return None
 
     async def _healthy(self, _request: web.Request) -> web.Response:

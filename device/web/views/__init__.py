@@ -1,6 +1,5 @@
 """The pages: one module for each group, each with its PAGES; VIEWS is all of them."""
 
-from device.web.site import Page
 from device.web.views import (
     bar,
     collect,
@@ -16,6 +15,7 @@ from device.web.views import (
     setup,
     stops,
 )
+from device.web.visit import Page
 
 VIEWS: tuple[Page, ...] = (
     *setup.PAGES,

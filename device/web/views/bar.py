@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from device.core.commands import SendNow
-from device.web.site import Page, Visit, get, post
+from device.web.visit import Page, Visit, get, post
 from protocol.sealed import Sealed
 
 SHOWN_MAX = 100  # The rest is counted: nobody reads further down.

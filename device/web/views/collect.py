@@ -13,7 +13,7 @@ from device.core.effects import PaperState, Refused
 from device.core.stops import Collection, StopWork
 from device.core.work import Work
 from device.web.forms import Form
-from device.web.site import Page, Visit, get, post
+from device.web.visit import Page, Visit, get, post
 from protocol.fields import VND_MAX
 from protocol.package import RETYPE_FROM_VND
 from protocol.reasons import Reason

@@ -16,7 +16,6 @@ from device.core.effects import PaperJob, Refused
 from device.core.work import Paper
 from device.web.forms import Form
 from device.web.preview_paper import PaperPictureError, dots_of, png_of
-from device.web.site import Page, Visit, get, post
 from device.web.views.papers import (
     Line,
     current_day,
@@ -29,6 +28,7 @@ from device.web.views.papers import (
     prints_of,
     waiting,
 )
+from device.web.visit import Page, Visit, get, post
 from protocol.document import Document, as_text
 from protocol.reasons import Reason
 from protocol.records import DENOMINATIONS, PRINTS_MAX, Denomination, PaperKind, ShiftClosed

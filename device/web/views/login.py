@@ -6,7 +6,7 @@ from device.access import Denied
 from device.core.effects import Refused
 from device.core.log_in import DENIAL_WORDS, Denial, is_pin
 from device.web.phrases import DEFAULT_LANGUAGE, LANGUAGES, said
-from device.web.site import LANGUAGE, NOBODY_IN_PARTICULAR, Page, Visit, get, login_path, post, safe_next
+from device.web.visit import LANGUAGE, NOBODY_IN_PARTICULAR, Page, Visit, get, login_path, post, safe_next
 from device.web.visitors import COOKIE
 
 LAST_USER = "last-user"

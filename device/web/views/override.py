@@ -7,8 +7,8 @@ from aiohttp import web
 from device.access import Denied
 from device.core.effects import Done
 from device.core.stops import StopWork
-from device.web.site import Page, Visit, get, post
 from device.web.views.login import denial_words
+from device.web.visit import Page, Visit, get, post
 from protocol.reasons import Reason, overridable
 
 CODE_DIGITS = 10

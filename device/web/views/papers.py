@@ -17,8 +17,8 @@ from device.core.effects import Done, PaperState, Refused
 from device.core.work import Paper, Work
 from device.paper_words import paper_words
 from device.web.phrases import said
-from device.web.site import Page, Visit, get, post
 from device.web.views.printer import LINES_MAX, Doing, Errands, errands_of, first_line
+from device.web.visit import Page, Visit, get, post
 from protocol.reasons import Reason
 from protocol.records import (
     PRINTS_MAX,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from device.photos import PhotoTrouble
 from device.web.phrases import said
-from device.web.site import Page, Visit, get, post
+from device.web.visit import Page, Visit, get, post
 from protocol.readings import READING_CODES
 from protocol.wire import PHOTO_BYTES_MAX
 

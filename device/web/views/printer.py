@@ -21,7 +21,7 @@ from device.paper_words import paper_words
 from device.printer_choice import BUSY, SCAN_S, Found, NoPrinterError, PrinterChoice
 from device.printing import PaperPress, PressBusyError
 from device.web.phrases import said
-from device.web.site import Page, Visit, get, post
+from device.web.visit import Page, Visit, get, post
 from printer_drivers.escpos import Mode
 from printer_drivers.profiles import PROFILES, Scheme, TextPages
 from printer_drivers.replies import PrinterState

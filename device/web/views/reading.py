@@ -12,7 +12,7 @@ from device.core.effects import Done, Refused
 from device.core.preview import Preview, preview
 from device.core.stops import MARK_BYTES, StopWork
 from device.web.forms import Form
-from device.web.site import LAST_STOP, Page, Visit, get, post
+from device.web.visit import LAST_STOP, Page, Visit, get, post
 from protocol.readings import READING_CODES, ReadingCode, UseRule
 from protocol.records import ReadingTaken
 

@@ -21,7 +21,7 @@ from device.paper_words import paper_words
 from device.printing import COLUMNS_58_MM
 from device.web.forms import FormError
 from device.web.preview_paper import PaperPictureError, dots_of, png_of
-from device.web.site import Page, Visit, get, post
+from device.web.visit import Page, Visit, get, post
 from protocol.document import as_text
 from protocol.reasons import Reason, overridable
 from protocol.records import PRINTS_MAX, PaperKind, ReadingTaken

@@ -7,7 +7,7 @@ from aiohttp import web
 from device.core.commands import DownloadRoute, OpenShift
 from device.core.effects import Refused
 from device.core.stops import StopWork
-from device.web.site import LAST_STOP, Page, Visit, get, post
+from device.web.visit import LAST_STOP, Page, Visit, get, post
 from protocol.package import RoutePackage
 from protocol.progress import Progress
 from protocol.reasons import Reason

@@ -12,7 +12,7 @@ from aiohttp import web
 from device.hardware.imei import ImeiUnavailableError, read_imei
 from device.keystore import Admission, KeystoreError, hub_origin, keep_admission, key_of
 from device.uplink import EnrolError, enrol
-from device.web.site import Page, Visit, get, post
+from device.web.visit import Page, Visit, get, post
 from protocol.values import Imei, ImeiError
 
 CODE_LENGTH_MAX = 60

@@ -16,8 +16,8 @@ from device.core.commands import NoteContact
 from device.core.effects import Refused
 from device.core.stops import Due, StopWork
 from device.stop_index import distance_m
-from device.web.site import LAST_STOP, Page, Visit, get, post
 from device.web.views.route import next_stop
+from device.web.visit import LAST_STOP, Page, Visit, get, post
 from protocol.readings import READING_CODES
 from protocol.reasons import Reason, Scope, scope
 from protocol.records import ContactNoted, ContactOutcome, ReadingSkipped

@@ -26,7 +26,7 @@ from device.stop_index import StopIndex
 from device.store import DeviceStore
 from device.uplink import Uplink
 from device.web.server import Face
-from device.web.site import Opened, Site
+from device.web.visit import Opened, Site
 from device.web.visitors import Visitors
 from protocol import wire
 from protocol.package import CollectorCard, OpenBill, PastUse, Stop, seal_package, seal_policy

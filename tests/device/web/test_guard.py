@@ -18,8 +18,8 @@ from yarl import URL
 from device.web.forms import FIELDS_MAX, FORM_BYTES_MAX, FORM_TYPE
 from device.web.render import asset
 from device.web.server import PHOTO_BYTES_MAX, SECURITY_HEADERS, Face
-from device.web.site import LAST_STOP, Page, Site
 from device.web.views import VIEWS
+from device.web.visit import LAST_STOP, Page, Site
 from device.web.visitors import COOKIE
 from tests.device.branch import COLLECTOR, PASSWORD, SECOND_COLLECTOR, StillClock
 from tests.device.web.browser import Seen, Tab, tab
@@ -55,7 +55,8 @@ async def knock(
     named: Headers = {"Host": f"{where.host}:{where.port}", "Connection": "close"}
     named |= {name.replace("_", "-").title(): value for name, value in ((given or {}) | headers).items()}
     if body or method == "POST":
-        named = {"Content-Length": str(len(body)), "Content-Type": FORM_TYPE} | named
+        of_body: Headers = {"Content-Length": str(len(body)), "Content-Type": FORM_TYPE}
+        named = of_body | named
     fields = [f"{name}: {value}" for name, value in named.items() if value is not None]
     reader, writer = await asyncio.open_connection(where.host, where.port)
     try:
@@ -94,13 +95,13 @@ def guarded(answer: Answer) -> bool:
 
 
 def kept(made: Handheld) -> dict[str, object]:
-    """All that a handheld holds, but for who looked last and where, and what the hub was asked by a look."""
+    """All that a handheld holds, but for who looked last, when and where, and what a look asked of the hub."""
     work, outbox = made.app.session.work, made.app.session.outbox
     papers = dict(work.papers), dict(work.doubts)
     found: dict[str, object] = {"tip": work.tip, "acked": outbox.acked, "papers": papers}
     with closing(sqlite3.connect(made.site.home / "store.db")) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in {*tables} - {"web_session", "change", "change_version", "record"}:
+        for table in {*tables} - {"web_session", "heard", "change", "change_version", "record"}:
             rows = db.execute(f"SELECT * FROM {table}").fetchall()
             found[table] = sorted(repr(row) for row in rows if LAST_STOP not in row)
     return found

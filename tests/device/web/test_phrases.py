@@ -1,19 +1,20 @@
 """The words of the screens: each phrase of the code has good Vietnamese, and the table has nothing else."""
 
 import re
+import tomllib
 import unicodedata
 from functools import cache
+from pathlib import Path
 
 import pytest
 from babel.messages import Catalog
 from babel.messages.extract import extract_from_dir
-from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 from device.web.phrases import DOMAIN, LANGUAGES, LOCALE_FOLDER, phrases, said
 
-FOLDER = LOCALE_FOLDER.parent
+ROOT, FOLDER = Path(__file__).resolve().parents[3], LOCALE_FOLDER.parent
 TABLE = LOCALE_FOLDER / "vi" / "LC_MESSAGES" / f"{DOMAIN}.po"
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\((\w+)\)([sd])|%%|\{(\w+)\}")
@@ -25,8 +26,10 @@ Phrase = str | tuple[str, ...]
 @cache
 def asked_for() -> dict[Phrase, str]:
     """Every phrase of code and templates, as the build finds it, with the file that says it."""
-    with (FOLDER / "babel.cfg").open(encoding="utf-8") as file:
-        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]  # Babel has no type for it.
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    mappings = settings["tool"]["babel"]["mappings"]
+    methods = [(one["pattern"], one["method"]) for one in mappings]
+    options = {one["pattern"]: one for one in mappings}
     found = extract_from_dir(str(FOLDER), methods, options, keywords=KEYWORDS)
     return {message if isinstance(message, str) else tuple(message): name for name, _, message, _, _ in found}
 

@@ -17,8 +17,8 @@ from sqlalchemy import select
 
 from device.keystore import KEY_NAME, make_key, read_admission, read_key
 from device.web.server import Face
-from device.web.site import Site
 from device.web.views.setup import CODE_LENGTH_MAX, URL_LENGTH_MAX, from_qr
+from device.web.visit import Site
 from hub.api.server import serve
 from hub.enrolment import confirm, open_slot
 from hub.intake import ACTIVE

@@ -4,8 +4,8 @@ import asyncio
 import json
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from tests.device.web.test_guard import Answer, knock, send
 STOPS = tuple(stop(number) for number in range(1, 401))
 READING = "/stops/C00002/reading"
 LOOK_EVERY_S = 0.02
-PATIENCE_S = 30.0
+LOOKS_MAX = 1500
 
 
 @cache
@@ -59,7 +59,7 @@ class Box:
         words = ("run", "--position", "off", "--papers", f"text:{self.home}")
         process = await program(self.home, *words, GHITHU_CLOCK_FILE=str(clock))
         try:
-            await until(lambda: self._listening().get("pid") == process.pid)
+            await until(lambda: self._listens(process.pid))
             self.url = f"http://127.0.0.1:{self._listening()['port']}"
             yield process
         finally:
@@ -74,14 +74,19 @@ class Box:
             return {}
         return found
 
-    async def state(self) -> str:
-        pulse: dict[str, str] = json.loads((await knock(self.url, "/healthz")).body)
-        return pulse["state"]
+    async def _listens(self, pid: int) -> bool:
+        return bool(self._listening().get("pid") == pid)
+
+    async def pulse(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((await knock(self.url, "/healthz")).body)
+        return found
+
+    async def _works(self) -> bool:
+        return bool((await self.pulse())["state"] == "working")
 
     async def working(self) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while await self.state() != "working":
-                await asyncio.sleep(LOOK_EVERY_S)
+        """Wait until the store is open."""
+        await until(self._works)
 
     async def log_in(self) -> str:
         answer = await send(self.url, "/login", {"user": COLLECTOR, "password": PASSWORD, "next": "/route"})
@@ -104,11 +109,13 @@ class Box:
             return db.execute(query).fetchall()
 
 
-async def until(true: Any) -> None:
-    """Look until it is so: another process's files tell of no event."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not true():
-            await asyncio.sleep(LOOK_EVERY_S)
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Look until it is so: of another process nothing can be awaited."""
+    for _ in range(LOOKS_MAX):
+        if await is_so():
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+    raise TimeoutError
 
 
 def fields_of(page: Answer) -> dict[str, str]:
@@ -145,16 +152,19 @@ async def box(tmp_path: Path, hub: SmallHub) -> Box:
 
 
 async def test_the_log_in_is_there_before_the_store_is_open_and_the_end_is_clean(box: Box) -> None:
-    with box.held():
+    with ExitStack() as unread:
+        unread.enter_context(box.held())
         async with box.on() as process:
             assert (await knock(box.url, "/login")).status == 200
             assert (await knock(box.url, "/status")).status == 204
-            pulse = json.loads((await knock(box.url, "/healthz")).body)
-            assert (pulse["state"], pulse["pid"]) == ("opening", process.pid)
-            assert pulse["software"].startswith("ghithu")
+            pulse = await box.pulse()
+            assert sorted(pulse) == ["pid", "software", "state"]
+            assert pulse["state"] == "opening"
+            assert (pulse["pid"], pulse["software"].startswith("ghithu")) == (process.pid, True)
             assert 'http-equiv="refresh"' in (await knock(box.url, "/route")).body
             process.terminate()
-            await asyncio.sleep(0)
+            unread.close()
+            assert (await ended(process))[0] == 0, "it may be ended while it starts"
     async with box.on() as process:
         await box.working()
         cookie = await box.log_in()
@@ -228,7 +238,7 @@ async def test_a_new_handheld_is_set_up_by_its_screen_and_works_without_another_
         await box.working()
         answer = await send(box.url, "/login", {"user": COLLECTOR, "password": PASSWORD})
         assert answer.status == 303
-        assert json.loads((await knock(box.url, "/healthz")).body)["pid"] == process.pid
+        assert (await box.pulse())["pid"] == process.pid
         process.terminate()
         assert (await ended(process))[0] == 0
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from device.access import Access
 from device.app import App
 from device.clock import Clock
-from device.core.commands import Command
+from device.core.commands import AskPolicy, Command, DownloadRoute, OpenLogIn, OpenShift, OpenStop, SendNow
 from device.core.effects import Done, Refused
 from device.core.stops import StopWork
 from device.core.work import Work
@@ -187,7 +187,7 @@ def post(path: str, handler: Handler, *, open_to_all: bool = False, before_openi
 
 def is_anybodys(command: Command) -> bool:
     """Whether a command is nobody's work: the network, a look, or the beginning of one's own shift."""
-    return type(command).__name__ in ("OpenShift", "OpenStop", "SendNow", "DownloadRoute", "AskPolicy", "OpenLogIn")
+    return isinstance(command, OpenShift | OpenStop | SendNow | DownloadRoute | AskPolicy | OpenLogIn)
 
 
 def login_path(door: str, back: str) -> str:
