@@ -22,7 +22,7 @@ if [ -z "$root" ]; then
     echo "Hãy chạy bằng quyền root. / Run this as root." >&2
     exit 2
   fi
-  for package in chromium chromium-sandbox cage python3-venv bluez modemmanager polkitd libpam-systemd; do
+  for package in chromium chromium-sandbox fonts-dejavu-core cage python3-venv bluez modemmanager polkitd libpam-systemd; do
     dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q "ok installed" ||
       missing="${missing:-} $package"
   done

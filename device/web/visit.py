@@ -197,5 +197,6 @@ def login_path(door: str, back: str) -> str:
 
 def safe_next(path: str) -> str:
     """A path of ours to go on at; "/" for anything else that a link might name."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and "\\" not in path else "/"
+    ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if ours else "/"
 

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from yarl import URL
 
 from device.web.forms import FIELDS_MAX, FORM_BYTES_MAX, FORM_TYPE
@@ -437,7 +438,7 @@ async def test_the_cookie_says_nothing_and_stays_with_the_browser(made: Handheld
     assert all(re.fullmatch(r"[\w-]{43}", value) for value in values)
     assert values[0] != values[1]
     for file in made.site.home.glob("store.db*"):
-        assert values[1].encode() not in file.read_bytes(), "what is on disk opens no screen"
+        assert values[1][:16].encode() not in file.read_bytes(), "what is on disk opens no screen"
 
 
 async def test_a_cookie_that_somebody_else_chose_is_worth_nothing(made: Handheld) -> None:
@@ -491,6 +492,13 @@ async def test_a_form_of_an_old_tab_is_one_record_however_often_and_by_whom_it_i
 
 
 async def test_a_second_collector_sees_no_customer_and_no_money_of_the_first(made: Handheld, worked: Tab) -> None:
+    async def away(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=502)
+
+    made.hub.instead = away  # What is not sent yet is on a screen of its own.
+    await worked.read("C00002", 1239)
+    page = await worked.get("/stops/C00001/collect")
+    await worked.submit(page, "/stops/C00001/collect")
     pages = await crawl(worked)
     secrets = {LONG_NAME, LONG_ADDRESS, "168.667", "53.900"}
     for one in ROUND:
