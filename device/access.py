@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -24,6 +24,7 @@ from device.shelf import Shelf
 from protocol.codes import MEMORY_KIB, PASSES, SALT_BYTES, code_hash, is_code, number_of
 from protocol.package import CollectorCard
 from protocol.reasons import Reason
+from protocol.sealed import Sealed
 from protocol.verifier import VerifierError, parse_phc
 from protocol.words import nfc
 
@@ -75,12 +76,12 @@ class Access:
                 return Denied(why=Denial.NO_POLICY)
             card = next((card for card in policy.collectors if card.code == user and card.verifier), None)
             subject = card.code if card is not None else NOBODY
-            tries = await self._shelf.tries(subject)
+            tries = await self._tries(subject, user)
             if card is not None:
                 tries = tries.as_opened(card)
             if (denied := self._may_not(tries, Denial.LOCKED)) is not None:
                 return denied
-            if not by_hub and await self._expired():
+            if not by_hub and await self._expired(user):
                 return Denied(why=Denial.EXPIRED)
             await self._shelf.keep_tries(subject, tries.one_more(self._clock.now()))
             try:
@@ -91,7 +92,7 @@ class Access:
             if card is None or not right:
                 return await self._denied(subject, Denial.WRONG, Denial.LOCKED)
             await self._shelf.keep_tries(subject, tries.forgiven())
-            await self._shelf.keep_tries(_PIN_SUBJECT + user, Tries())
+            await self._forgive(_PIN_SUBJECT + user)
             await self.note_time()
             return Granted(collector=user, by_hub=by_hub)
 
@@ -113,13 +114,13 @@ class Access:
             verifier, subject = await self._shelf.pin(collector), _PIN_SUBJECT + collector
             if verifier is None:
                 return Denied(why=Denial.PIN_LOCKED)
-            tries = await self._shelf.tries(subject)
+            tries = await self._tries(subject, collector)
             if (denied := self._may_not(tries, Denial.PIN_LOCKED)) is not None:
                 return denied
             await self._shelf.keep_tries(subject, tries.one_more(self._clock.now()))
             if not await asyncio.to_thread(_is_pin_of, self._secret, pin, verifier):
                 return await self._denied(subject, Denial.PIN_WRONG, Denial.PIN_LOCKED)
-            await self._shelf.keep_tries(subject, Tries())
+            await self._shelf.keep_tries(subject, tries.forgiven())
             return Granted(collector=collector)
 
     async def override(self, intent: bytes, customer: str, code: str, because: str) -> Done | Refused | Denied:
@@ -131,14 +132,12 @@ class Access:
         )
 
     async def open_log_in(self, intent: bytes, user: str, code: str) -> Done | Refused | Denied:
-        """Let a collector try again, by a supervisor's code."""
+        """Let a collector try again, by a supervisor's code. What it forgives follows from the record it makes."""
         outcome = await self._by_code(
             intent, code, lambda: OpenLogIn(intent=intent, collector=user, supervisor_code=code)
         )
-        if isinstance(outcome, Done):
-            for subject in (user, _PIN_SUBJECT + user):
-                tries = await self._shelf.tries(subject)
-                await self._shelf.keep_tries(subject, tries.forgiven())
+        if isinstance(outcome, Done) and outcome.sealed is not None and _whose(outcome.sealed) != user:
+            return Refused(reason=Reason.INTENT_USED)
         return outcome
 
     async def notice(self) -> None:
@@ -158,7 +157,7 @@ class Access:
             now_ms = self._session.pen.corrected_ms(now)
             await self._shelf.keep_heard(Heard(at_ms=now_ms, latest_ms=now_ms, seq=self._session.work.tip.seq))
         elif (heard := await self._shelf.heard()) is not None:
-            await self._shelf.keep_heard(heard.seen(now.wall_ms))
+            await self._shelf.keep_heard(heard.seen(self._session.pen.corrected_ms(now)))
 
     async def _by_code(
         self, intent: bytes, code: str, command: Callable[[], OverrideHold | OpenLogIn]
@@ -166,15 +165,21 @@ class Access:
         if intent in self._session.work.by_intent:  # The same tap again: no second try is counted for it.
             return await self._dispatched(command())
         async with self._turn:
-            denied = await self._check_code(code)
-        return denied if denied is not None else await self._dispatched(command())
+            before = await self._check_code(code)
+            if not isinstance(before, Tries):
+                return before
+            outcome = await self._dispatched(command())
+            # A right code that nothing came of is not spent: it costs nothing, and forgives no wrong ones before it.
+            await self._shelf.keep_tries(_CODE_SUBJECT, Tries() if isinstance(outcome, Done) else before)
+            return outcome
 
     async def _dispatched(self, command: OverrideHold | OpenLogIn) -> Done | Refused:
         answer = await self._app.dispatch(command)
         assert answer is not None, "every command has an answer"
         return answer.outcome
 
-    async def _check_code(self, code: str) -> Denied | Refused | None:
+    async def _check_code(self, code: str) -> Denied | Refused | Tries:
+        """Whether a code is one of this handheld's; if so, the wrong tries there were before it."""
         if not is_code(code):
             return Denied(why=Denial.CODE_FORM)
         if number_of(code) in self._session.work.codes_used:
@@ -190,8 +195,17 @@ class Access:
         salt, wanted = (known.salt, known.hash) if known is not None else (bytes(SALT_BYTES), b"")
         if not hmac.compare_digest(await asyncio.to_thread(code_hash, code, salt), wanted):
             return await self._denied(_CODE_SUBJECT, Denial.CODE_WRONG, Denial.CODE_LOCKED)
-        await self._shelf.keep_tries(_CODE_SUBJECT, Tries())
-        return None
+        return tries
+
+    async def _tries(self, subject: str, collector: str) -> Tries:
+        """Wrong tries so far, forgiven where a supervisor's code has opened this collector's log-in since."""
+        opened = self._session.work.log_ins_opened.get(collector)
+        tries = await self._shelf.tries(subject)
+        return tries.as_forgiven_by(opened.header.seq) if opened is not None and subject != NOBODY else tries
+
+    async def _forgive(self, subject: str) -> None:
+        tries = await self._shelf.tries(subject)
+        await self._shelf.keep_tries(subject, tries.forgiven())
 
     def _may_not(self, tries: Tries, locked: Denial) -> Denied | None:
         if tries.locked:
@@ -219,17 +233,35 @@ class Access:
         await self.note_time()
         return True
 
-    async def _expired(self) -> bool:
-        policy, work = self._session.work.policy, self._session.work
+    async def _expired(self, user: str) -> bool:
+        """Whether the last word of the hub, or of a supervisor by a code, is too old."""
+        session = self._session
+        policy, work, heard = session.work.policy, session.work, await self._shelf.heard()
         assert policy is not None
-        heard = await self._shelf.heard()
+        if heard is None:
+            return False
+        opened = work.log_ins_opened.get(user)
+        if opened is not None and opened.header.seq > heard.seq:
+            heard = replace(heard, at_ms=max(heard.at_ms, _clock_of(opened)))
         return is_expired(
             policy,
             heard,
-            wall_ms=self._clock.now().wall_ms,
-            last_record_ms=work.at_ms,
+            wall_ms=session.pen.corrected_ms(self._clock.now()),
+            last_record_ms=max(map(_clock_of, work.records[heard.seq :]), default=0),
             last_seq=work.tip.seq,
         )
+
+
+def _clock_of(sealed: Sealed) -> int:
+    """What the clock said when a record was made, put right by what was known then; a jump that is over stays out."""
+    evidence = sealed.header.evidence
+    assert evidence is not None
+    return evidence.clock.wall_ms + evidence.clock.offset_ms
+
+
+def _whose(sealed: Sealed) -> str:
+    assert sealed.header.evidence is not None
+    return sealed.header.evidence.collector
 
 
 def _matches(card: CollectorCard | None, password: str) -> bool:

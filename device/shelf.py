@@ -21,8 +21,8 @@ class Shelf:
 
     async def keep_tries(self, subject: str, tries: Tries) -> None:
         """Count."""
-        row = (subject, tries.failed, tries.boot, tries.until_up_ms, tries.opened)
-        await self._store.commit(partial(_write, "REPLACE INTO tries VALUES (?, ?, ?, ?, ?)", row))
+        row = (subject, tries.failed, tries.boot, tries.until_up_ms, tries.opened, tries.code_seq)
+        await self._store.commit(partial(_write, "REPLACE INTO tries VALUES (?, ?, ?, ?, ?, ?)", row))
 
     async def heard(self) -> Heard | None:
         """When the hub last said who may log in."""
@@ -73,9 +73,12 @@ def _text(query: str, key: tuple[str, ...], db: sqlite3.Connection) -> str | Non
 
 
 def _tries(subject: str, db: sqlite3.Connection) -> Tries:
-    query = "SELECT failed, boot, until_up_ms, opened FROM tries WHERE subject = ?"
+    query = "SELECT failed, boot, until_up_ms, opened, code_seq FROM tries WHERE subject = ?"
     row = db.execute(query, (subject,)).fetchone()
-    return Tries() if row is None else Tries(failed=row[0], boot=row[1], until_up_ms=row[2], opened=row[3])
+    if row is None:
+        return Tries()
+    failed, boot, until_up_ms, opened, code_seq = row
+    return Tries(failed=failed, boot=boot, until_up_ms=until_up_ms, opened=opened, code_seq=code_seq)
 
 
 def _heard(db: sqlite3.Connection) -> Heard | None:

@@ -111,7 +111,8 @@ class Exchange:
             return ()
         self._hear(now)
         self.trouble = ""
-        self.policy_checks += 1
+        if self._work.policy is None or policy.version >= self._work.policy.version:
+            self.policy_checks += 1  # An older one, played again by somebody, is no word of the hub's.
         effects: list[Effect] = [*self._newer_policy(policy, event.packages)]
         rebuilt = bool(effects)
         effects += self._newer_codes(codes, event.packages)

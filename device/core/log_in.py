@@ -48,8 +48,8 @@ DENIAL_WORDS: dict[Denial, tuple[str, str]] = {
         "This log-in is locked. Ask the branch to open it, or key a supervisor's code",
     ),
     Denial.EXPIRED: (
-        "Máy đã quá lâu không liên lạc với máy chủ. Hãy vào nơi có mạng rồi đăng nhập lại",
-        "This handheld has not reached its hub for too long. Find a network and log in again",
+        "Máy đã quá lâu không liên lạc với máy chủ. Hãy vào nơi có mạng rồi đăng nhập, hoặc nhập mã của giám sát",
+        "This handheld has not reached its hub for too long. Find a network, or key a supervisor's code",
     ),
     Denial.NO_POLICY: (
         "Máy chưa nhận danh sách nhân viên. Lần đăng nhập đầu tiên cần có mạng",
@@ -84,13 +84,15 @@ DENIAL_WORDS: dict[Denial, tuple[str, str]] = {
 class Tries:
     """Wrong tries in a row of one subject. boot, until_up_ms: no next try before this, in that start of the machine.
 
-    opened: `CollectorCard.opened` when they were last forgiven.
+    opened: `CollectorCard.opened` when they were last forgiven. code_seq: the record that last forgave them, as a
+    supervisor's code makes one; 0 before.
     """
 
     failed: int = 0
     boot: bytes = b""
     until_up_ms: int = 0
     opened: int = 0
+    code_seq: int = 0
 
     @property
     def locked(self) -> bool:
@@ -113,12 +115,16 @@ class Tries:
 
     def forgiven(self) -> "Tries":
         """After the right one, or when somebody who may has opened the log-in."""
-        return Tries(opened=self.opened)
+        return Tries(opened=self.opened, code_seq=self.code_seq)
 
     def as_opened(self, card: CollectorCard) -> "Tries":
         """Forgiven where the branch has opened this log-in since."""
         opened = card.opened or 0
-        return Tries(opened=opened) if opened > self.opened else self
+        return Tries(opened=opened, code_seq=self.code_seq) if opened > self.opened else self
+
+    def as_forgiven_by(self, code_seq: int) -> "Tries":
+        """Forgiven where a supervisor's code has opened this log-in since: once for each record."""
+        return Tries(opened=self.opened, code_seq=code_seq) if code_seq > self.code_seq else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from protocol.values import Instant
 
 EVERY_MS = 3_600_000
 BATTERY_LOW_PERCENT = 20
+BATTERY_FINE_PERCENT = 25  # A battery that wavers about a limit tells of it once.
 BATTERY_VERY_LOW_PERCENT = 10  # From here on what is unsent goes first, and nothing large is downloaded.
 
 
@@ -28,6 +29,7 @@ class SelfReport:
         self.clock: str | None = None
         self._printer: str | None = None
         self._told_up_ms: int | None = None
+        self._told_level = 0
 
     @property
     def battery_very_low(self) -> bool:
@@ -50,10 +52,13 @@ class SelfReport:
 
     def read(self, power: PowerRead, now: Instant) -> tuple[Effect, ...]:
         """Take what battery and disk say."""
-        before = self._battery_level()
         self.power = power
-        if self._battery_level() <= before:
+        level = self._battery_level()
+        if power.charging or power.battery_percent is None or power.battery_percent >= BATTERY_FINE_PERCENT:
+            self._told_level = 0
+        if level <= self._told_level:
             return ()
+        self._told_level = level
         if self.battery_very_low:
             self._outbox.hurry()
         return self.tell(StatusMoment.BATTERY_LOW, now)

@@ -40,6 +40,7 @@ class Work:
     """All state of one handheld but the outbox. `shift`: the last one opened, open or not.
 
     `prints`: how often each paper is out or may be. `codes_used`: numbers of supervisor's codes.
+    `log_ins_opened`: collector -> the last record by which a code opened that log-in.
     """
 
     def __init__(self, memory: Memory, hub_key: VerifyKey, public_key: bytes) -> None:
@@ -58,6 +59,7 @@ class Work:
         self.days: dict[tuple[str, str], ShiftWork] = {}
         self.prints: dict[Paper, int] = {}
         self.codes_used: set[int] = set()
+        self.log_ins_opened: dict[str, Sealed] = {}
         self._ends: dict[Paper, PaperPrinted] = {}
         self._unknown: dict[Paper, PaperPrinted] = {}
         self._collections: dict[bytes, Collection] = {}
@@ -174,6 +176,7 @@ class Work:
                     work.overridden.add(record.reading)
             case LogInOpened():
                 self.codes_used.add(record.code_no)
+                self.log_ins_opened[evidence.collector] = sealed
             case DeviceStatus():
                 pass
             case CashCollected():
@@ -190,7 +193,7 @@ class Work:
                 self._visited(sealed, record.customer)
                 self._day(sealed).voided.append(self._collections[record.collection].record)
             case PaperPrinted():
-                self._learn_print(record)
+                self._learn_print(record, evidence.collector)
             case CashCounted():
                 self._day(sealed).counted = record.notes
             case ShiftClosed():
@@ -198,7 +201,7 @@ class Work:
             case _:
                 raise AssertionError(f"{type(record).__name__} is not a handheld's record")
 
-    def _learn_print(self, record: PaperPrinted) -> None:
+    def _learn_print(self, record: PaperPrinted, collector: str) -> None:
         paper = record.about, record.paper
         self._ends[paper] = record
         match record.outcome:
@@ -210,8 +213,14 @@ class Work:
                 self._unknown.pop(paper, None)
         if record.print_no > self.prints.get(paper, 0):  # Else an answer: that paper has been counted.
             self.prints[paper] = record.print_no
-            if self.shift is not None:
-                self.shift.paper(record.print_no)
+            if (day := self._latest_day(collector)) is not None:
+                day.paper(record.print_no)
+
+    def _latest_day(self, collector: str) -> ShiftWork | None:
+        """The day of whose paper it is, also when somebody else's shift has been opened since."""
+        if self.shift is not None and self.shift.collector == collector:
+            return self.shift
+        return next((day for (whose, _), day in reversed(self.days.items()) if whose == collector), self.shift)
 
     def _day(self, sealed: Sealed) -> ShiftWork:
         assert self.shift is not None, f"record {sealed.header.seq} was made without a shift"
@@ -261,8 +270,10 @@ class Work:
                 work.hear(change)
         records, self.records, self.tip = self.records, [], EMPTY
         self.shift = None
-        for index in (self.days, self._collections, self.prints, self._ends, self._unknown, self.codes_used):
+        for index in (self.days, self._collections, self.prints, self._ends, self._unknown):
             index.clear()
+        self.codes_used.clear()
+        self.log_ins_opened.clear()
         for sealed in records:
             assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"
             self.learn(sealed)

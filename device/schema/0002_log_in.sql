@@ -12,7 +12,8 @@ CREATE TABLE tries (
     failed INTEGER NOT NULL CHECK (failed >= 0),
     boot BLOB NOT NULL,
     until_up_ms INTEGER NOT NULL,
-    opened INTEGER NOT NULL
+    opened INTEGER NOT NULL,
+    code_seq INTEGER NOT NULL
 ) STRICT;
 
 -- When the hub last said who may log in, the latest time seen since, and the last record made before.

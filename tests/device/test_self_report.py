@@ -305,3 +305,13 @@ def test_no_state_of_the_handheld_keeps_money_from_being_taken(
     before = handset.statuses
     handset.restart()
     assert handset.statuses == before
+
+
+def test_battery_that_wavers_about_a_limit_tells_of_it_once(walking: Handset) -> None:
+    before = len(walking.statuses)
+    for percent in (21, 19, 20, 19, 22, 19):
+        walking.give(PowerRead(battery_percent=percent, charging=False, storage_free_mib=None))
+    assert len(walking.statuses) == before + 1
+    for percent in (30, 19):
+        walking.give(PowerRead(battery_percent=percent, charging=False, storage_free_mib=None))
+    assert len(walking.statuses) == before + 2

@@ -345,7 +345,7 @@ def require_states_to_stand_beside_their_shifts(chain: list[Sealed]) -> None:
 # The tests.
 
 
-@pytest.mark.timeout(300)  # A hundred days of a handheld.
+@pytest.mark.timeout(900)  # A hundred days of a handheld, for each of which the hub hashes ten codes.
 async def test_a_handheld_cut_off_between_any_two_effects_loses_nothing_and_doubles_nothing(premises: Premises) -> None:
     office = await Office.open(premises)
     numbers = count(1)

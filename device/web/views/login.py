@@ -47,7 +47,7 @@ async def _login_page(visit: Visit, *, user: str, denied: Denied | None, status:
         next=safe_next(visit.request.query.get("next", "/route")),
         sentence=denial_words(denied, visit.language) if denied is not None else None,
         wait_s=denied.wait_s if denied is not None else 0,
-        can_open=denied is not None and denied.why is Denial.LOCKED,
+        can_open=denied is not None and denied.why in (Denial.LOCKED, Denial.EXPIRED),
         admission=admission,
         software=visit.site.software,
     )
