@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from hub.app import Hub
-from hub.codes import keep_ready
 from hub.core.verify import RefusedError
 from hub.intake import ACTIVE, PENDING
 from hub.office import OfficeError, require_person
@@ -185,4 +184,3 @@ async def confirm(hub: Hub, *, device: int, imei: str, by: str) -> None:
 
     await hub.write(work)
     hub.intake.forget_senders()
-    await keep_ready(hub, device)
