@@ -217,6 +217,8 @@ def _changed_one(cursor: sqlite3.Cursor) -> None:
 def _keep_change(effect: KeepChange, db: sqlite3.Connection) -> None:
     rows = ((customer, effect.route, body) for customer, body in effect.bodies)
     db.executemany("REPLACE INTO change VALUES (?, ?, ?)", rows)
+    known = ((customer, effect.known_seq) for customer, _ in effect.bodies)
+    db.executemany("REPLACE INTO change_known VALUES (?, ?)", known)
     db.execute("REPLACE INTO change_version VALUES (?, ?)", (effect.route, effect.version))
 
 
@@ -233,9 +235,10 @@ def _load(db: sqlite3.Connection) -> Memory:
     policy = db.execute("SELECT message FROM policy").fetchone()
     ack = db.execute("SELECT seq, message FROM ack").fetchone()
     codes = db.execute("SELECT message FROM codes").fetchone()
-    bodies: defaultdict[str, list[bytes]] = defaultdict(list)
-    for route, body in db.execute("SELECT route, body FROM change ORDER BY customer"):
-        bodies[route].append(body)
+    bodies: defaultdict[str, list[tuple[bytes, int]]] = defaultdict(list)
+    query = "SELECT route, body, coalesce(known_seq, 0) FROM change LEFT JOIN change_known USING (customer)"
+    for route, body, known_seq in db.execute(f"{query} ORDER BY customer"):
+        bodies[route].append((body, known_seq))
     versions = db.execute("SELECT route, version FROM change_version ORDER BY route").fetchall()
     papers = db.execute("SELECT kind, about, print_no, customer, state FROM paper ORDER BY about, kind").fetchall()
     return Memory(

@@ -135,7 +135,9 @@ def _plan(connection: Connection, books: Books, device: int) -> _Plan | None:
     used = {use.number for use in uses_of_codes(connection, books.unit, device, books.parsed, quarantined=True)}
     in_hand = [code for code in known if code.number < next_code and code.number not in used]
     ready = [code for code in known if code.number >= next_code]
-    numbers = range(max(next_code, last + 1), min(next_code + READY, NUMBERS))
+    # The first sheet also bears what was given before it: somebody may have one in hand.
+    first = max(next_code, last + 1) if row is not None else max(0, next_code - GIVEN_KEPT)
+    numbers = range(first, min(next_code + READY, NUMBERS))
     return _Plan(
         version=row.version + 1 if row is not None else 1,
         kept=(*in_hand[-GIVEN_KEPT:], *ready),

@@ -105,13 +105,16 @@ def bill_notice(
     total_vnd: int,
     qr_payload: str | None,
     pay_by: str,
+    paid_vnd: int = 0,
 ) -> Document:
     """What is due: this period's bill, arrears less credit, and a code that any bank app can pay.
 
-    total_vnd: bill + arrears - credit, or 0 when the credit exceeds them. credit_vnd: not negative.
+    total_vnd: bill - paid + arrears - credit, or 0 when the credit exceeds them. credit_vnd: not negative.
+    paid_vnd: of this period's bill, already.
     qr_payload: None leaves the code off: nothing to pay, or more than one transfer can carry. pay_by: ISO date.
     """
-    due_vnd = bill.total_vnd + sum(amount_vnd for _, amount_vnd in arrears) - credit_vnd
+    assert 0 <= paid_vnd <= bill.total_vnd, "no more is paid than was asked for"
+    due_vnd = bill.total_vnd - paid_vnd + sum(amount_vnd for _, amount_vnd in arrears) - credit_vnd
     assert credit_vnd >= 0, "a credit is not negative"
     assert total_vnd == max(0, due_vnd), "a bill notice that does not add up"
     carried_over = [*_arrears(arrears)]
@@ -123,6 +126,7 @@ def bill_notice(
         _customer(customer),
         _reading(reading),
         _bill(bill, reading.period),
+        _paid(paid_vnd),
         carried_over,
         _due("TỔNG TIỀN PHẢI TRẢ", total_vnd, pay_by if total_vnd else None, qr_payload),
         _foot(head, "Nhân viên ghi thu"),
@@ -141,17 +145,19 @@ def notice(
     shut_off_warning: bool = False,
     pay_by: str | None = None,
     qr_payload: str | None = None,
+    paid_vnd: int = 0,
 ) -> Document:
     """Why nothing was taken: the meter could not be read, the bill is held, or only arrears are left.
 
     reason_words: a sentence for the customer. bill: given where the amount is settled though not taken here.
     shut_off_warning: says that supply will be stopped if the arrears stay, and names pay_by (ISO date), if given.
-    pay_by, qr_payload: of no use while nothing is shown as owed.
+    pay_by, qr_payload: of no use while nothing is shown as owed. paid_vnd: of the bill, already.
     """
     why: list[Item] = [Text(reason_words, BOLD)]
     if reading is None or reading.index is None:
         why.append(Text("Xin Quý khách gọi nhân viên ghi thu để hẹn giờ đọc đồng hồ."))
-    total_vnd = (bill.total_vnd if bill else 0) + sum(amount_vnd for _, amount_vnd in arrears)
+    assert 0 <= paid_vnd <= (bill.total_vnd if bill else 0), "no more is paid than was asked for"
+    total_vnd = (bill.total_vnd if bill else 0) - paid_vnd + sum(amount_vnd for _, amount_vnd in arrears)
     return _paper(
         _head(head, "THÔNG BÁO", period),
         _reprint(head),
@@ -159,6 +165,7 @@ def notice(
         _reading(_without_twice_said(reading, reason_words)) if reading else (),
         why,
         _bill(bill, period) if bill else (),
+        _paid(paid_vnd),
         _arrears(arrears),
         _due("TỔNG SỐ TIỀN", total_vnd, pay_by, qr_payload) if total_vnd else (),
         _shut_off(pay_by) if shut_off_warning else (),
@@ -339,6 +346,11 @@ def _vat_words(bill: Bill) -> str:
     if bill.vat_vnd and bill.gross_vnd == bill.net_vnd:
         return " (chưa thuế)"
     return ""
+
+
+def _paid(paid_vnd: int) -> list[Item]:
+    """What of this period's bill is paid already, as a line that takes it off."""
+    return [Columns("Đã thanh toán", vnd(-paid_vnd))] if paid_vnd else []
 
 
 def _arrears(arrears: Amounts) -> Iterator[Item]:

@@ -83,6 +83,16 @@ class Branch:
         )
         return int(answer["amount_vnd"])
 
+    async def supervisor_code(self, device: int, reason: str, customer: str) -> str:
+        """The ten digits that a supervisor reads out over a telephone."""
+        given = await self.do("device.code", device=device, reason=reason, customer=customer, by=SUPERVISOR)
+        return str(given["code"])
+
+    async def report(self, collector: str, day: str) -> dict[str, Any]:
+        """The three columns of a collector's date."""
+        days: list[dict[str, Any]] = (await self.do("day.report", collector=collector, day=day))["days"]
+        return days[0]
+
     async def check(self) -> list[str]:
         """`python -m hub check`, as its own process while the server runs."""
         try:

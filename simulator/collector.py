@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from hub.passwords import verifier_of
 from simulator.branch import Branch
 from simulator.clock import ClockFile
 from simulator.network import Network
@@ -27,7 +28,7 @@ class HandheldError(Exception):
 class Collector:
     """One collector with one handheld. online: asks the hub at every stop, and sends as it goes.
 
-    receipts: what the codes on this collector's receipts must say.
+    receipts: what the codes on this collector's receipts must say. screens: address of the handheld's pages.
     """
 
     code: str
@@ -40,6 +41,7 @@ class Collector:
     bag: Purse = field(default_factory=Purse)
     visited: int = 0
     receipts: set[str] = field(default_factory=set)
+    screens: str = ""
 
     @classmethod
     async def equip(
@@ -53,12 +55,16 @@ class Collector:
         papers: str,
         random: Random,
         around: Mapping[str, str] | None = None,
+        password: str = "",
+        listen: str = "127.0.0.1:0",
     ) -> "Collector":
         """Name a collector, enrol a new handheld through its own network, and start it.
 
-        papers: where the handheld prints. around: environment that it needs for that.
+        papers: where the handheld prints. around: environment that it needs for that. password: what opens the screens;
+        without one nobody logs in. listen: where they are.
         """
-        await branch.do("user.add", code=code, name=name, role="collector", phone="0950 000 001")
+        verifier = verifier_of(password) if password else ""
+        await branch.do("user.add", code=code, name=name, role="collector", phone="0950 000 001", verifier=verifier)
         slot = await branch.do("device.slot", collector=code)
         network = Network(*branch.host_and_port, random)
         hub_url = await network.open()
@@ -70,7 +76,7 @@ class Collector:
         device = max(one["device"] for one in known)
         await branch.do("device.confirm", device=device, imei=imei)
         run = ["-m", "device", "run", "--home", str(home), "--papers", papers]
-        run += ["--door", "127.0.0.1:0", "--position", "off"]
+        run += ["--listen", listen, "--door", "127.0.0.1:0", "--position", "off"]
         collector = cls(code, device, Process(code, home, run, "listening.json", environment), network, branch.clock)
         await collector.start()
         return collector
@@ -79,6 +85,7 @@ class Collector:
         """Switch the handheld on, or on again."""
         address = await self.process.start()
         self.door = JsonDoor(f"http://127.0.0.1:{address['door']}")
+        self.screens = f"http://127.0.0.1:{address['port']}"
 
     async def restart(self, *, kill: bool = False) -> None:
         """Off and on; or the battery out and in."""

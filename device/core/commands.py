@@ -36,8 +36,11 @@ class OpenStop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeReading:
-    """Save what the dial shows. confirmed: the same index has been keyed again after a warning.
+    """Save what the dial shows.
 
+    confirms_m3: the consumption that a person has been warned of and stands by; refused once more where it comes to
+    another one now. confirmed: whatever it comes to, for programs that nobody could warn; it counts where confirms_m3
+    is None.
     photo: SHA-256 of a picture that is kept. seen: `StopWork.mark` as it was when the screen was made; None where
     nobody looked at one. Something recorded since then makes the screen old, and the reading is refused.
     """
@@ -49,6 +52,7 @@ class TakeReading:
     removed_index: int | None = None
     installed_index: int | None = None
     confirmed: bool = False
+    confirms_m3: int | None = None
     photo: bytes | None = None
     seen: bytes | None = None
 

@@ -7,7 +7,10 @@ from protocol.records import CashCollected, DayTotals, Denomination, PackageRef
 
 @dataclass(slots=True)
 class ShiftWork:
-    """A business date as it fills. Totals run over all shifts of the date on this handheld."""
+    """A business date as it fills. Totals run over all shifts of the date on this handheld.
+
+    counted: notes as counted last. closed_with: of each ShiftClosed, by its digest, the notes counted before it.
+    """
 
     collector: str
     business_date: str
@@ -21,6 +24,7 @@ class ShiftWork:
     printed: int = 0
     reprinted: int = 0
     counted: tuple[Denomination, ...] = ()
+    closed_with: dict[bytes, tuple[Denomination, ...]] = field(default_factory=dict)
 
     @property
     def cash_vnd(self) -> int:

@@ -78,11 +78,12 @@ class KeepPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepChange:
-    """Commit what the hub says of stops. bodies: (customer, packed StopChange)."""
+    """Commit what the hub says of stops. bodies: (customer, packed StopChange). known_seq: as far as it knew our chain."""
 
     route: str
     version: int
     bodies: tuple[tuple[str, bytes], ...]
+    known_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

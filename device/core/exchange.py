@@ -41,6 +41,7 @@ class Exchange:
         self._outbox = outbox
         self._pen = pen
         self._owed: set[str] = set()
+        self._acked_changes = open_ack(memory.ack, identity.hub_key).changes if memory.ack is not None else 0
         self.codes = open_codes(memory.codes, identity.hub_key) if memory.codes is not None else None
         self.last_contact_ms: int | None = None
         self.reached: bool | None = None
@@ -87,8 +88,9 @@ class Exchange:
             return ()
         self._pen.acked_by(message)
         self._hear(now)
-        self._pen.compare(ack.hub_ms - now.wall_ms, ClockSource.HUB)
+        self._pen.compare(ack.hub_ms - now.wall_ms, ClockSource.HUB, now)
         self._outbox.has(ack.to_seq)
+        self._acked_changes = max(self._acked_changes, ack.changes)
         return (KeepAck(seq=self._outbox.acked, message=message),)
 
     def upload_refused(self, event: e.UploadRefused, now: Instant) -> tuple[Effect, ...]:
@@ -151,9 +153,13 @@ class Exchange:
         self._hear(now)
         if changes.version <= self._work.changes_version.get(changes.route, 0):
             return ()
-        heard = self._work.tell(changes.route, changes.version, changes.stops)
+        # An answer made before the hub folded what it has acked since says nothing of those records.
+        known_seq = self._outbox.acked if changes.version >= self._acked_changes else 0
+        heard = self._work.tell(changes.route, changes.version, changes.stops, known_seq)
         bodies = tuple((stop.customer, codec.encode(codec.pack(stop))) for stop in heard)
-        return (KeepChange(route=changes.route, version=changes.version, bodies=bodies),)
+        return (
+            KeepChange(route=changes.route, version=changes.version, bodies=bodies, known_seq=known_seq),
+        )
 
     def _hear(self, now: Instant) -> None:
         self.last_contact_ms, self.reached = now.wall_ms, True

@@ -14,6 +14,7 @@ from protocol.values import DAY_MS, Instant
 DELAYS_S = (0, 0, 0, 30, 120, 600)  # Before the first try, the second, ...; then the log-in is locked.
 PIN_DIGITS_MIN, PIN_DIGITS_MAX = 4, 8  # It opens a screen on which a password has been given, with few tries.
 NOBODY = "?"  # Names that do not exist share their tries: a list of guessed names would grow without end.
+# What their tries cost then is a wait, which strangers can cost each other, and never a lock, which nobody could open.
 
 
 class Denial(StrEnum):
@@ -31,6 +32,7 @@ class Denial(StrEnum):
     CODE_FORM = "code-form"
     CODE_WRONG = "code-wrong"
     CODE_LOCKED = "code-locked"
+    CODE_NOT_NEEDED = "code-not-needed"
 
 
 # What people read: (Vietnamese, English). {wait}: how long, in words of the same language.
@@ -77,6 +79,10 @@ DENIAL_WORDS: dict[Denial, tuple[str, str]] = {
         "Nhập sai mã giám sát quá nhiều lần. Máy nhận mã lại sau khi liên lạc được với máy chủ",
         "Too many wrong codes. Codes are taken again once the hub has been reached",
     ),
+    Denial.CODE_NOT_NEEDED: (
+        "Tên đăng nhập này không bị khóa, chưa cần mã giám sát. Quay lại nhập mật khẩu; kiểm tra tên đã gõ đúng chưa",
+        "This user name is not locked and needs no code yet. Go back and log in; look whether the name is right",
+    ),
 }
 
 
@@ -110,8 +116,12 @@ class Tries:
     def one_more(self, now: Instant) -> "Tries":
         """With a try counted that is about to be made."""
         failed = self.failed + 1
-        delay_s = DELAYS_S[failed] if failed < len(DELAYS_S) else 0
+        delay_s = DELAYS_S[min(failed, len(DELAYS_S) - 1)]
         return replace(self, failed=failed, boot=now.boot, until_up_ms=now.up_ms + delay_s * 1000)
+
+    def never_locked(self) -> "Tries":
+        """With waits alone: as the last wrong try before the lock left them, however many there were."""
+        return replace(self, failed=min(self.failed, len(DELAYS_S) - 1))
 
     def forgiven(self) -> "Tries":
         """After the right one, or when somebody who may has opened the log-in."""

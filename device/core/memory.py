@@ -21,12 +21,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """The store at start. messages: all records, seq 1 first. changes: route -> (version, [packed StopChange])."""
+    """The store at start. messages: all records, seq 1 first.
+
+    changes: route -> (version, [(packed StopChange, known_seq)]).
+    """
 
     policy: bytes | None
     packages: tuple[bytes, ...]
     messages: tuple[bytes, ...]
-    changes: dict[str, tuple[int, tuple[bytes, ...]]]
+    changes: dict[str, tuple[int, tuple[tuple[bytes, int], ...]]]
     papers: tuple[tuple[PaperJob, PaperState], ...]
     acked_seq: int
     ack: bytes | None

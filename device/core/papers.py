@@ -30,6 +30,7 @@ HOLD_SENTENCES = {
     Reason.READING_BELOW_PREVIOUS: "Chỉ số mới nhỏ hơn chỉ số cũ; công ty sẽ kiểm tra lại, kỳ này chưa thu tiền.",
     Reason.CONSUMPTION_DROP: "Lượng nước giảm mạnh so với kỳ trước; công ty sẽ kiểm tra lại, kỳ này chưa thu tiền.",
 }
+PAID_SENTENCE = "Quý khách đã thanh toán tiền nước kỳ này. Xin cảm ơn Quý khách."
 # The amount is in doubt until the meter has been looked at again: no paper may ask for it.
 AMOUNT_IN_DOUBT = frozenset({Reason.READING_BELOW_PREVIOUS, Reason.CONSUMPTION_DROP})
 CATEGORY_WORDS = {
@@ -64,8 +65,8 @@ def paper_for(
             day=day.business_date,
             period=day.period,
             totals=about.record.totals,
-            notes=tuple(note for note in day.counted if note.pieces),
-            computed_vnd=day.cash_vnd,
+            notes=tuple(note for note in day.closed_with.get(about.digest, day.counted) if note.pieces),
+            computed_vnd=about.record.totals.collected_vnd - about.record.totals.voided_vnd,
             unsent=unsent,
         )
     assert work is not None, "papers of customers need their stop"
@@ -83,10 +84,12 @@ def _bill_notice(
 ) -> Document:
     assert isinstance(about.record, ReadingTaken)
     bill, held = about.record.bill, _hold(work, about, about.record)
-    if bill is None or held in AMOUNT_IN_DOUBT or held is Reason.PAYS_BY_COLLECTION_ORDER:
-        return _notice(head, customer, work, about, policy)
     arrears = tuple((one.period, one.amount_vnd) for one in work.open_arrears())
-    owed = bill.total_vnd + sum(amount for _, amount in arrears)
+    in_doubt = held in AMOUNT_IN_DOUBT or held is Reason.PAYS_BY_COLLECTION_ORDER
+    if bill is None or in_doubt or (work.is_paid() and not arrears):  # No paper asks for what has been paid.
+        return _notice(head, customer, work, about, policy)
+    paid_vnd = bill.total_vnd - min(work.open_current_vnd(), bill.total_vnd)
+    owed = bill.total_vnd - paid_vnd + sum(amount for _, amount in arrears)
     credit = min(work.told.credit_vnd if work.told is not None else work.stop.credit_vnd, owed)
     total = owed - credit
     return bill_notice(
@@ -99,6 +102,7 @@ def _bill_notice(
         total_vnd=total,
         qr_payload=_transfer_code(work, policy, total),
         pay_by=_pay_by(about, policy),
+        paid_vnd=paid_vnd,
     )
 
 
@@ -115,10 +119,13 @@ def _notice(
         assert isinstance(record, ReadingTaken)
         held = _hold(work, about, record)
         reason = "Kính báo chỉ số nước và số tiền của kỳ này."
-        if held is not None:
+        if work.is_paid():
+            reason = PAID_SENTENCE
+        elif held is not None:
             reason = HOLD_SENTENCES.get(held) or words(held)
         bill = None if held in AMOUNT_IN_DOUBT else record.bill
-    owed = (bill.total_vnd if bill is not None else 0) + sum(amount for _, amount in arrears)
+    paid_vnd = bill.total_vnd - min(work.open_current_vnd(), bill.total_vnd) if bill is not None else 0
+    owed = (bill.total_vnd if bill is not None else 0) - paid_vnd + sum(amount for _, amount in arrears)
     # The treasury pays by itself: a code or a date would make the customer pay once more.
     asked_for = owed if held is not Reason.PAYS_BY_COLLECTION_ORDER else 0
     return notice(
@@ -132,6 +139,7 @@ def _notice(
         shut_off_warning=len(arrears) >= SHUT_OFF_PERIODS,
         pay_by=_pay_by(about, policy) if asked_for else None,
         qr_payload=_transfer_code(work, policy, asked_for),
+        paid_vnd=paid_vnd,
     )
 
 

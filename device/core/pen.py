@@ -1,5 +1,6 @@
 """What makes a handheld's records: the chain they go on, and the evidence that each one carries."""
 
+from device.core.clock_watch import OFF_MAX_MS
 from device.core.memory import Identity
 from device.core.outbox import Outbox
 from device.core.work import Work
@@ -22,7 +23,8 @@ class Pen:
         self._ack_digest = digest(ack) if ack is not None else NO_DIGEST
         self._fix: Fix | NoFix = NoFix.NO_RECEIVER
         self._fix_up_ms = 0
-        self.offset_ms = 0
+        self._offset_ms = 0
+        self._compared: Instant | None = None
         self.offset_source = ClockSource.NONE
 
     def make(
@@ -44,7 +46,7 @@ class Pen:
             at_ms=max(self._work.at_ms, wall_ms),
             intent=intent,
             evidence=Evidence(
-                clock=ClockEvidence(now.boot, now.up_ms, wall_ms, self.offset_ms, self.offset_source),
+                clock=ClockEvidence(now.boot, now.up_ms, wall_ms, self.offset_ms(now), self.offset_source),
                 imei=self._identity.imei,
                 fix=self.fix(now),
                 collector=collector,
@@ -74,10 +76,18 @@ class Pen:
         """Take the hub's latest ack: it bounds the records to come in time."""
         self._ack_digest = digest(message)
 
-    def compare(self, offset_ms: int, source: ClockSource) -> None:
+    def compare(self, offset_ms: int, source: ClockSource, now: Instant) -> None:
         """Take how far the wall clock is off, as a reference says."""
-        self.offset_ms, self.offset_source = offset_ms, source
+        self._offset_ms, self.offset_source, self._compared = offset_ms, source, now
+
+    def offset_ms(self, now: Instant) -> int:
+        """How far the wall clock is off: as last said, unless somebody has put it right since."""
+        told = self._compared
+        if told is None or told.boot != now.boot or abs(self._offset_ms) <= OFF_MAX_MS:
+            return self._offset_ms
+        right_ms = told.wall_ms + self._offset_ms + (now.up_ms - told.up_ms)
+        return right_ms - now.wall_ms if abs(right_ms - now.wall_ms) <= OFF_MAX_MS else self._offset_ms
 
     def corrected_ms(self, now: Instant) -> int:
         """The wall clock, put right by what the hub or the satellites last said."""
-        return now.wall_ms + self.offset_ms
+        return now.wall_ms + self.offset_ms(now)

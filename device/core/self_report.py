@@ -40,7 +40,7 @@ class SelfReport:
         """Look at the clocks."""
         self._printer = printer
         before, self.clock = self.clock, clock_trouble(
-            now, self._work.at_ms, self._pen.offset_ms, self._pen.offset_source
+            now, self._work.at_ms, self._pen.offset_ms(now), self._pen.offset_source
         )
         if self.clock is not None and self.clock != before:
             return self.tell(StatusMoment.CLOCK, now)

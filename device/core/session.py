@@ -152,7 +152,7 @@ class CollectorSession:
             case e.FixAcquired():
                 self.pen.see(event.fix, now)
             case e.ClockCompared():
-                self.pen.compare(event.offset_ms, event.source)
+                self.pen.compare(event.offset_ms, event.source, now)
             case _:
                 assert_never(event)
         return ()
@@ -201,10 +201,13 @@ class CollectorSession:
             return refused(Reason.PACKAGE_EXPIRED)
         clock_is_behind = corrected_ms < package.issued_ms
         business_date = command.business_date or ("" if clock_is_behind else local_date(corrected_ms))
+        period = package.period
+        if (left := self.work.day_left_open(command.collector)) is not None:
+            business_date, period = left.business_date, left.period  # Its cash has not been counted yet.
         if not is_date(business_date):
             return refused(Reason.DATE_INPUT)
         record = ShiftOpened(
-            period=package.period,
+            period=period,
             business_date=business_date,
             software=self.identity.software,
         )
@@ -232,7 +235,7 @@ class CollectorSession:
         if isinstance(read, str):
             return refused(Reason.READING_INPUT, detail=read)
         record, doubts = read
-        if doubts and not command.confirmed:
+        if doubts and not _is_confirmed(command, record.use_m3):
             return refused(doubts[0], doubts)
         return self._done(self.pen.make(record, work.ref, command.intent, now))
 
@@ -496,6 +499,11 @@ class CollectorSession:
     def _send(self, now: Instant) -> tuple[Effect, ...]:
         due = self.outbox.due(now.up_ms)
         return () if due is None else (due,)
+
+
+def _is_confirmed(command: c.TakeReading, use_m3: int) -> bool:
+    """Whether a doubtful consumption is the one that a person stands by."""
+    return command.confirmed if command.confirms_m3 is None else command.confirms_m3 == use_m3
 
 
 def hold_of_cash_payer(reading: Reading, work: StopWork) -> Reason | None:

@@ -6,6 +6,7 @@ Everything here is derived from the store: replaying the same records gives the 
 from dataclasses import dataclass, field, replace
 
 from device.core.commands import Which
+from protocol.chain import digest
 from protocol.facts import Facts, Reading, facts_of
 from protocol.package import OpenBill, Policy, RoutePackage, Stop
 from protocol.readings import Use
@@ -22,13 +23,17 @@ UNKNOWN_DAYS = 0  # The hub names no days of a reading made elsewhere; rules the
 
 @dataclass(slots=True)
 class Collection:
-    """A collection of this handheld, and in whose day it stands."""
+    """A collection of this handheld, and in whose day it stands. void_seq: of the record that took it back."""
 
     sealed: Sealed
     record: CashCollected
     collector: str
     business_date: str
-    voided: bool = False
+    void_seq: int | None = None
+
+    @property
+    def voided(self) -> bool:
+        return self.void_seq is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,8 @@ class Due:
 class StopWork:
     """One stop and what has been done at it in this period. `taken` is the reading that counts now.
 
-    contact: the last visit to come back from. latest: the last record of this customer, whatever its kind but paper.
-    overridden: digests of readings whose hold a supervisor has lifted.
+    told, known_seq: what the hub last said, and how many of our records it knew then. contact: the last visit to come
+    back from. latest: the last record of this customer, whatever its kind but paper. overridden: digests of readings whose hold a supervisor has lifted.
     """
 
     stop: Stop
@@ -63,6 +68,7 @@ class StopWork:
     latest: Sealed | None = None
     overridden: set[bytes] = field(default_factory=set)
     told: StopChange | None = None
+    known_seq: int = 0
     collections: list[Collection] = field(default_factory=list)
 
     @classmethod
@@ -81,8 +87,9 @@ class StopWork:
 
     @property
     def mark(self) -> bytes:
-        """Changes with each record of this customer: eight bytes, zeros before the first."""
-        return self.latest.digest[:MARK_BYTES] if self.latest is not None else bytes(MARK_BYTES)
+        """Changes with each record of this customer and each package: eight bytes, what a screen has seen."""
+        package = f"{self.package.route}/{self.package.version}/{self.package.period}/".encode()
+        return digest(package + (self.latest.digest if self.latest is not None else b""))[:MARK_BYTES]
 
     @property
     def comes_back(self) -> bool:
@@ -94,11 +101,11 @@ class StopWork:
         """Whether this period's meter is read, here or, as far as the hub said, elsewhere."""
         return self.taken is not None or self.stop.known is not None
 
-    def hear(self, change: StopChange) -> bool:
+    def hear(self, change: StopChange, known_seq: int) -> bool:
         """Take what the hub says, unless it is of another period or older than the package: that says it better."""
         heard = change.period == self.package.period and change.version > self.package.changes
         if heard:
-            self.told = change
+            self.told, self.known_seq = change, known_seq
         return heard
 
     @property
@@ -157,7 +164,8 @@ class StopWork:
         """Bills of earlier periods that are still open, oldest first."""
         bills = self.stop.arrears
         if self.told is not None:
-            bills = self.told.open_bills
+            listed = {bill.bill_no for bill in self.told.open_bills}
+            bills = (*self.told.open_bills, *(bill for bill in self._unpaid_since() if bill.bill_no not in listed))
         paid = self._paid_here() | {self.bill_no}
         return [bill for bill in sorted(bills, key=lambda bill: bill.period) if bill.bill_no not in paid]
 
@@ -174,6 +182,10 @@ class StopWork:
             return False
         return self.paid_collection() is not None or not self._open_current()
 
+    def open_current_vnd(self) -> int:
+        """What is still open of this period's bill; 0 where there is none."""
+        return sum(bill.amount_vnd for bill in self._open_current())
+
     def _open_current(self) -> list[OpenBill]:
         bill = self.bill()
         if bill is None or bill.total_vnd == 0 or self.bill_no in self._paid_here():
@@ -181,12 +193,29 @@ class StopWork:
         settled_vnd = 0
         if self.told is not None:
             settled_vnd = self.told.settled_vnd  # Also where another reading made the hub's bill: paid is paid.
+            given_back = [one.amount_vnd for one in self._unpaid_since() if one.bill_no == self.bill_no]
+            settled_vnd = max(0, settled_vnd - sum(given_back))
         elif self.stop.known is not None and self.stop.known.bill is not None:
             settled_vnd = self.stop.known.bill.total_vnd - (self.stop.known.open_vnd or 0)
         amount_vnd = bill.total_vnd - settled_vnd
         if amount_vnd <= 0:
             return []
         return [OpenBill(bill_no=self.bill_no, period=self.package.period, amount_vnd=amount_vnd)]
+
+    def _unpaid_since(self) -> list[OpenBill]:
+        """Bills that the hub counted as paid by collections which were voided after it spoke.
+
+        Where credit paid a part of them nobody here can say which: the hub's next word tells.
+        """
+        return [
+            OpenBill(bill_no=bill_no, period=period, amount_vnd=amount_vnd)
+            for one in self.collections
+            if one.void_seq is not None and one.sealed.header.seq <= self.known_seq < one.void_seq
+            if one.record.credit_vnd is None
+            for bill_no, period, amount_vnd in zip(
+                one.record.bills, one.record.bill_periods, one.record.bills_vnd, strict=True
+            )
+        ]
 
     def _credit_vnd(self) -> int:
         """Credit the hub told of that no collection of ours has used up; where in doubt it waits at the hub."""

@@ -63,7 +63,7 @@ class Work:
         self._ends: dict[Paper, PaperPrinted] = {}
         self._unknown: dict[Paper, PaperPrinted] = {}
         self._collections: dict[bytes, Collection] = {}
-        self._told: dict[str, StopChange] = {}
+        self._told: dict[str, tuple[StopChange, int]] = {}
         self._restore(memory, hub_key, public_key)
 
     def digest_at(self, seq: int) -> bytes | None:
@@ -189,7 +189,7 @@ class Work:
                 if (work := self._visited(sealed, record.customer)) is not None:
                     work.collections.append(one)  # Of whatever period: what was paid here is never asked for again.
             case CollectionVoided():
-                self._collections[record.collection].voided = True
+                self._collections[record.collection].void_seq = sealed.header.seq
                 self._visited(sealed, record.customer)
                 self._day(sealed).voided.append(self._collections[record.collection].record)
             case PaperPrinted():
@@ -197,7 +197,9 @@ class Work:
             case CashCounted():
                 self._day(sealed).counted = record.notes
             case ShiftClosed():
-                self._day(sealed).is_open = False
+                day = self._day(sealed)
+                day.is_open = False
+                day.closed_with[sealed.digest] = day.counted
             case _:
                 raise AssertionError(f"{type(record).__name__} is not a handheld's record")
 
@@ -215,6 +217,10 @@ class Work:
             self.prints[paper] = record.print_no
             if (day := self._latest_day(collector)) is not None:
                 day.paper(record.print_no)
+
+    def day_left_open(self, collector: str) -> ShiftWork | None:
+        """A day of a collector that somebody else's shift came into: it has to be counted and closed first."""
+        return next((day for (whose, _), day in self.days.items() if whose == collector and day.is_open), None)
 
     def _latest_day(self, collector: str) -> ShiftWork | None:
         """The day of whose paper it is, also when somebody else's shift has been opened since."""
@@ -247,9 +253,9 @@ class Work:
             self.records.append(reopen(message, own_key))
         for route, (version, bodies) in memory.changes.items():
             self.changes_version[route] = version
-            for body in bodies:
+            for body, known_seq in bodies:
                 change = codec.unpack(StopChange, codec.decode(body))
-                self._told[change.customer] = change
+                self._told[change.customer] = change, known_seq
         self.papers = dict(memory.papers)
         self.rebuild()
 
@@ -265,9 +271,9 @@ class Work:
             for stop in package.stops
             if self.policy is not None
         }
-        for customer, change in self._told.items():
+        for customer, (change, known_seq) in self._told.items():
             if (work := self.stops.get(customer)) is not None:
-                work.hear(change)
+                work.hear(change, known_seq)
         records, self.records, self.tip = self.records, [], EMPTY
         self.shift = None
         for index in (self.days, self._collections, self.prints, self._ends, self._unknown):
@@ -278,16 +284,19 @@ class Work:
             assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"
             self.learn(sealed)
 
-    def tell(self, route: str, version: int, stops: tuple[StopChange, ...]) -> tuple[StopChange, ...]:
+    def tell(
+        self, route: str, version: int, stops: tuple[StopChange, ...], known_seq: int
+    ) -> tuple[StopChange, ...]:
         """Take what the hub says of stops. What of it counts here is returned, and to be kept.
 
+        known_seq: how many of our records it knew when it said so.
         The rest must not take the place of what was kept: a word on the next period would unsay one on this.
         """
         self.changes_version[route] = version
         heard: list[StopChange] = []
         for change in stops:
-            if (work := self.stops.get(change.customer)) is not None and work.hear(change):
-                self._told[change.customer] = change
+            if (work := self.stops.get(change.customer)) is not None and work.hear(change, known_seq):
+                self._told[change.customer] = change, known_seq
                 heard.append(change)
         return tuple(heard)
 

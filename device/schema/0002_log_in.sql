@@ -1,3 +1,9 @@
+-- How many of our records the hub knew when it said this: what was voided since is not in its word.
+CREATE TABLE change_known (
+    customer TEXT PRIMARY KEY,
+    known_seq INTEGER NOT NULL
+) STRICT;
+
 -- A supervisor's single-use codes, as the hub signed them for this handheld.
 CREATE TABLE codes (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -91,7 +91,7 @@ class MemoryStore:
         self.codes: bytes | None = None
         self.packages: dict[str, bytes] = {}
         self.messages: list[bytes] = []
-        self.changes: dict[str, tuple[str, bytes]] = {}
+        self.changes: dict[str, tuple[str, bytes, int]] = {}
         self.versions: dict[str, int] = {}
         self.papers: dict[PaperJob, PaperState] = {}
         self.acked: tuple[int, bytes | None] = (0, None)
@@ -109,7 +109,7 @@ class MemoryStore:
             case KeepPackage():
                 self.packages[effect.route] = effect.message
             case KeepChange():
-                self.changes |= {customer: (effect.route, body) for customer, body in effect.bodies}
+                self.changes |= {customer: (effect.route, body, effect.known_seq) for customer, body in effect.bodies}
                 self.versions[effect.route] = effect.version
             case KeepAck():
                 self.acked = (effect.seq, effect.message)
@@ -135,7 +135,7 @@ class MemoryStore:
             packages=tuple(self.packages[route] for route in sorted(self.packages)),
             messages=tuple(self.messages),
             changes={
-                route: (self.versions[route], tuple(b for r, b in self.changes.values() if r == route))
+                route: (self.versions[route], tuple((b, known) for r, b, known in self.changes.values() if r == route))
                 for route in routes
             },
             papers=tuple(self.papers.items()),

@@ -93,8 +93,8 @@ async def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> No
     await store.keep_package(KeepPackage(route="R02", version=1, message=b"other route"))
     await store.keep_package(KeepPackage(route="R01", version=1, message=b"package"))
     await store.keep_package(KeepPackage(route="R01", version=2, message=b"newer package"))
-    await store.keep_change(KeepChange(route="R01", version=3, bodies=(("C1", b"old"), ("C2", b"other"))))
-    await store.keep_change(KeepChange(route="R01", version=4, bodies=(("C1", b"new"),)))
+    await store.keep_change(KeepChange(route="R01", version=3, bodies=(("C1", b"old"), ("C2", b"other")), known_seq=7))
+    await store.keep_change(KeepChange(route="R01", version=4, bodies=(("C1", b"new"),), known_seq=7))
     await store.keep_change(KeepChange(route="R02", version=9, bodies=()))
     await store.acknowledge(KeepAck(seq=0, message=b"ack of nothing"))
     await store.acknowledge(KeepAck(seq=1, message=b"ack"))
@@ -105,7 +105,7 @@ async def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> No
     assert memory.messages == (first.message,)
     assert memory.policy == b"newer policy"
     assert memory.packages == (b"newer package", b"other route")
-    assert memory.changes == {"R01": (4, (b"new", b"other")), "R02": (9, ())}
+    assert memory.changes == {"R01": (4, ((b"new", 7), (b"other", 7))), "R02": (9, ())}
     assert memory.papers == ((job, PaperState.WAITING),)
     assert (memory.acked_seq, memory.ack) == (1, b"ack")
 
@@ -301,7 +301,7 @@ async def test_a_store_of_before_log_in_keeps_everything_and_learns_what_is_new(
     assert memory.messages == tuple(one.message for one in sealed)
     assert (memory.policy, memory.packages, memory.codes) == (given.policy, given.packages, None)
     assert memory.papers == ((job_of(sealed[-1]), PaperState.WAITING),)
-    assert memory.changes == {ROUTE: (9, (b"\x01",))}
+    assert memory.changes == {ROUTE: (9, ((b"\x01", 0),))}
     assert (memory.acked_seq, memory.ack) == (5, b"\x02")
     shelf = Shelf(store)
     assert (await shelf.tries(COLLECTOR), await shelf.heard(), await shelf.pin(COLLECTOR)) == (Tries(), None, None)

@@ -140,6 +140,8 @@ def _has_sound_bill(stop: StopWork) -> bool:
     record = stop.taken.record if stop.taken is not None else None
     if not isinstance(record, ReadingTaken) or record.bill is None:
         return False
+    if stop.is_paid() and not stop.open_arrears():
+        return False  # The notice says that it is paid.
     return stop.hold() not in AMOUNT_IN_DOUBT and stop.facts_now.payment_method != BY_TREASURY
 
 
@@ -281,6 +283,8 @@ def _step(visit: Visit, stop: StopWork, shown: PaperShown | None) -> Step:
         return Step.COLLECT if visit.has_shift else Step.SHIFT
     if shown is not None:
         match shown.standing:
+            case Standing.NOT_YET if shown.word != "receipt" and stop.is_paid():
+                return Step.NEXT  # Nobody needs a paper of what is paid, unless they ask.
             case Standing.NOT_YET | Standing.WAITING:
                 return Step.PRINT
             case Standing.IN_DOUBT:
