@@ -78,7 +78,7 @@ class KeepPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepChange:
-    """Commit what the hub says of stops. bodies: (customer, packed StopChange). known_seq: as far as it knew our chain."""
+    """Commit what the hub says of stops. bodies: (customer, packed StopChange). known_seq: what it knew of us."""
 
     route: str
     version: int

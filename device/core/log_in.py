@@ -13,8 +13,9 @@ from protocol.values import DAY_MS, Instant
 
 DELAYS_S = (0, 0, 0, 30, 120, 600)  # Before the first try, the second, ...; then the log-in is locked.
 PIN_DIGITS_MIN, PIN_DIGITS_MAX = 4, 8  # It opens a screen on which a password has been given, with few tries.
-NOBODY = "?"  # Names that do not exist share their tries: a list of guessed names would grow without end.
-# What their tries cost then is a wait, which strangers can cost each other, and never a lock, which nobody could open.
+# Names that do not exist share their tries: a list of guessed names would grow without end. They cost a wait each time
+# and never lock, since nothing could open them again.
+NOBODY = "?"
 
 
 class Denial(StrEnum):

@@ -55,7 +55,8 @@ class StopWork:
     """One stop and what has been done at it in this period. `taken` is the reading that counts now.
 
     told, known_seq: what the hub last said, and how many of our records it knew then. contact: the last visit to come
-    back from. latest: the last record of this customer, whatever its kind but paper. overridden: digests of readings whose hold a supervisor has lifted.
+    back from. latest: the last record of this customer, whatever its kind but paper. overridden: digests of readings
+    whose hold a supervisor has lifted.
     """
 
     stop: Stop
