@@ -19,7 +19,7 @@ from protocol.reasons import Reason, words
 from protocol.records import CashCollected, PaperKind, ReadingSkipped, ReadingTaken, ShiftClosed
 from protocol.sealed import Sealed
 from protocol.values import DAY_MS, local_date
-from protocol.vietqr import TRANSFER_LIMIT_VND, payload, purpose_for
+from protocol.vietqr import TRANSFER_LIMIT_VND, PayloadError, payload, purpose_for
 
 USUAL_READING = "normal"
 SHUT_OFF_PERIODS = 2  # Two unpaid periods: the next letter is the shut-off order, so the notice warns.
@@ -223,11 +223,14 @@ def _reading(work: StopWork, about: Sealed) -> PaperReading:
 
 
 def _transfer_code(work: StopWork, policy: Policy, amount_vnd: int) -> str | None:
-    """VietQR of the exact amount; none when there is nothing to pay or one transfer cannot carry it."""
+    """VietQR of the exact amount; none when there is nothing to pay, or one transfer or its purpose cannot carry it."""
     if not 0 < amount_vnd < TRANSFER_LIMIT_VND:
         return None
-    purpose = purpose_for(work.stop.register_no, work.package.period)
-    return payload(policy.bank_bin, policy.bank_account, amount_vnd, purpose)
+    try:
+        purpose = purpose_for(work.stop.register_no, work.package.period)
+        return payload(policy.bank_bin, policy.bank_account, amount_vnd, purpose)
+    except PayloadError:  # A register number that does not fit: the paper comes out without the code.
+        return None
 
 
 def _pay_by(about: Sealed, policy: Policy) -> str:

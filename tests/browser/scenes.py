@@ -27,13 +27,12 @@ from tests.browser.hands import Keypad, loaded
 from tests.device.web.handheld import LONG_ADDRESS, LONG_NAME, OWN_PASSWORD, ROUND, SUPERVISOR_CODES, Handheld, bill
 
 LONG_REGISTER, LONG_SERIAL = "0210-999-9999999", "ITRON-2019-00123456789"
-ALL_LONG = {"name": LONG_NAME, "address": LONG_ADDRESS, "collect_address": LONG_ADDRESS}
 CANNOT = next(code.name for code in READING_CODES.values() if not code.readable)
 REPLACED, OTHERWISE = "replaced_periodic", "reading_left_outside"
 NINE_DIGITS = "123456789"
 WRONG_CODE = "0099999999"
 
-Way = Callable[[Page, Handheld], Awaitable[None]]
+Way = Callable[[Page], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,8 @@ def long_round() -> tuple[Stop, ...]:
         arrears = stop.arrears
         if number == 6:
             arrears = tuple(bill(stop.customer, f"{2025 + m // 12}-{m % 12 + 1:02d}", 9_999_900) for m in range(20))
-        stops.append(replace(stop, **ALL_LONG, register_no=LONG_REGISTER, meter=meter, arrears=arrears))
+        long = replace(stop, name=LONG_NAME, address=LONG_ADDRESS, collect_address=LONG_ADDRESS)
+        stops.append(replace(long, register_no=LONG_REGISTER, meter=meter, arrears=arrears))
     return tuple(stops)
 
 
@@ -104,7 +104,7 @@ async def lived_in(made: Handheld) -> None:
 def typing(digits: str, until: str) -> Way:
     """Key digits, and wait for what the handheld makes of them."""
 
-    async def way(page: Page, made: Handheld) -> None:
+    async def way(page: Page) -> None:
         await Keypad(page).key_in(digits)
         await page.locator(until).wait_for()
 
@@ -114,7 +114,7 @@ def typing(digits: str, until: str) -> Way:
 def sending(digits: str) -> Way:
     """Key digits, and Enter."""
 
-    async def way(page: Page, made: Handheld) -> None:
+    async def way(page: Page) -> None:
         hands = Keypad(page)
         await hands.key_in(digits)
         await hands.go("main")
@@ -122,28 +122,44 @@ def sending(digits: str) -> Way:
     return way
 
 
-async def photo_taken(page: Page, made: Handheld) -> None:
+async def photo_taken(page: Page) -> None:
     await Keypad(page).press("main")
     await page.locator("#taken").wait_for()
 
 
-async def camera_open(page: Page, made: Handheld) -> None:
+async def camera_open(page: Page) -> None:
     await page.locator("#main:not([aria-disabled])").wait_for()
 
 
-async def selected(page: Page, made: Handheld) -> None:
+async def selected(page: Page) -> None:
     await page.keyboard.press("ArrowRight")
 
 
-async def first_paper(page: Page, made: Handheld) -> None:
+async def first_paper(page: Page) -> None:
     async with loaded(page):
         await page.locator("[data-item]").first.click()
 
 
-async def denied(page: Page, made: Handheld) -> None:
+async def denied(page: Page) -> None:
     hands = Keypad(page)
     await hands.key_in("1111")
     await hands.go("main")
+
+
+async def tried_to_enrol(page: Page) -> None:
+    """An address that is none."""
+    await page.locator("[name=imei]").wait_for()
+    await page.locator("[name=hub]").fill("not an address")
+    await page.locator("[name=code]").fill("WRONG")
+    async with loaded(page):
+        await page.locator("[data-main]").tap()
+
+
+async def looked_for_camera(page: Page) -> None:
+    """The picture moves, so the camera is open."""
+    await page.locator("video").evaluate(
+        "video => video.readyState > 1 || new Promise(d => video.onplaying = () => d(1))"
+    )
 
 
 BEFORE_LOG_IN: Sequence[Scene] = (
@@ -254,7 +270,7 @@ AT_WORK: Sequence[Scene] = (
 )
 
 
-async def close_it(page: Page, made: Handheld) -> None:
+async def close_it(page: Page) -> None:
     """Close the shift by keying how many records are unsent, if any are."""
     hands = Keypad(page)
     if await page.locator("[name=unsent]").count():

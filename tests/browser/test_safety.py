@@ -1,4 +1,4 @@
-"""What a browser keeps it from: scripts in a page or in a name, requests elsewhere, and forms that another page sends."""
+"""What the pages' own policy keeps a browser from: scripts in a page or in a name, and requests elsewhere."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,8 @@ INJECT = """() => {
   const style = document.createElement('style');
   style.textContent = 'main { visibility: hidden }';
   document.head.append(style);
-  return new Promise(done => setTimeout(() => done([window.ran ?? 0, getComputedStyle(document.querySelector('main')).visibility]), 100));
+  const seen = () => [window.ran ?? 0, getComputedStyle(document.querySelector('main')).visibility];
+  return new Promise(done => requestAnimationFrame(() => setTimeout(() => done(seen()))));
 }"""
 
 

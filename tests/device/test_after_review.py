@@ -179,3 +179,12 @@ def test_a_clock_that_stays_wrong_is_corrected_as_it_was(walking: Handset) -> No
     record = walking.open_shift().record
     assert isinstance(record, ShiftOpened)
     assert record.business_date == "2026-11-24"
+
+
+def test_a_register_number_that_fits_no_transfer_costs_the_code_and_not_the_paper() -> None:
+    handset = Handset((replace(stop(1), register_no="0210-000-000-0001_A"),))
+    handset.open_shift()
+    handset.read(1)
+    text, has_code = paper(handset, PaperKind.BILL_NOTICE, 1)
+    assert "TỔNG TIỀN PHẢI TRẢ" in text
+    assert not has_code
