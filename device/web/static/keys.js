@@ -33,9 +33,9 @@ function put(field, value) {
 
 /** @param {string} key a digit, "back" or "clear"; whether a field took it */
 function press(key) {
-  const field = one('input[data-digits]');
-  if (!(field instanceof HTMLInputElement)) return false;
-  const most = Number(field.dataset.digits) || 9;
+  const field = turn();
+  if (field === null) return false;
+  const most = Number(field.dataset.digits) || (field.maxLength > 0 ? field.maxLength : 9);
   if (key === 'back') {
     if (field.value === '') return false;
     put(field, field.value.slice(0, -1));

@@ -14,6 +14,11 @@ async def bar(visit: Visit) -> web.Response:
     return visit.page("bar.html") if visit.visitor is not None else web.Response(status=204)
 
 
+async def opened(visit: Visit) -> web.Response:
+    """For the page that waits until the store is open: nothing yet, or look again."""
+    return web.Response(headers={"HX-Refresh": "true"}) if visit.site.opened is not None else web.Response(status=204)
+
+
 async def outbox(visit: Visit) -> web.Response:
     """What the hub does not have yet, the newest first, with why."""
     session = visit.app.session
@@ -52,6 +57,7 @@ def _line(visit: Visit, sealed: Sealed) -> dict[str, object]:
 
 PAGES: tuple[Page, ...] = (
     get("/status", bar, open_to_all=True, before_opening=True),
+    get("/opened", opened, open_to_all=True, before_opening=True),
     get("/outbox", outbox),
     post("/outbox/send", send),
 )
