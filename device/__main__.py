@@ -243,10 +243,13 @@ async def _work(
 async def _session(identity: Identity, store: DeviceStore) -> CollectorSession:
     """The session as its store left it, rebuilt beside the loop: screens answer meanwhile."""
     memory = await store.load()
+    gc.disable()  # A month of records makes a million objects, all of which stay: looking at them doubles the time.
     try:
         return await asyncio.to_thread(CollectorSession, identity, memory, SystemRandom())
     except ValueError as error:  # A signature, an encoding or a field that cannot have been written so.
         raise StoreError(f"the store is damaged: {error}") from error
+    finally:
+        gc.enable()
 
 
 def _say_where(home: Path, listening: dict[str, int], ending: AsyncExitStack) -> None:

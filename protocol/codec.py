@@ -9,6 +9,7 @@ whose keys are 1..23 in ascending order. Nothing else.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
@@ -22,6 +23,7 @@ import cbor2
 from protocol.fields import Bytes, Int, Items, Text
 
 T = TypeVar("T")
+CODE_LENGTH_MAX = 40  # Codes, dates and periods come again in every record: one copy of each is kept.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # Not tab and line ends; half pairs.
 DEPTH_MAX = 8  # A record nests five deep; a package eight, down to the blocks of its tariff.
 
@@ -274,7 +276,7 @@ def _text_reader(base: type[str], bound: Text) -> Callable[[Any, str], str]:
         if fits is not None and fits(content) is None:
             raise FieldError(path, f"must match {bound.pattern}")
         if base is str:
-            return content
+            return sys.intern(content) if high <= CODE_LENGTH_MAX else content
         try:
             return base(content)
         except ValueError as error:

@@ -9,7 +9,7 @@ from device.core.memory import Memory
 from device.core.stops import Collection, StopWork
 from protocol import codec
 from protocol.chain import EMPTY, NO_DIGEST, digest
-from protocol.envelope import Purpose, VerifyKey, open_sealed
+from protocol.envelope import Purpose, VerifyKey, frame, open_sealed
 from protocol.package import Policy, RoutePackage, open_package, open_policy
 from protocol.progress import Progress
 from protocol.reasons import Reason
@@ -34,6 +34,10 @@ from protocol.sealed import Sealed, parse
 from protocol.wire import StopChange
 
 Paper = tuple[bytes, PaperKind]  # Digest of the record that is shown, and which of its papers.
+
+
+class BrokenChainError(ValueError):
+    """A record of our own does not follow the one before: the store is damaged."""
 
 
 class Work:
@@ -249,8 +253,9 @@ class Work:
             package = open_package(message, hub_key)
             self.packages[package.route] = package
         own_key = VerifyKey.of(public_key)
-        for message in memory.messages:
-            self.records.append(reopen(message, own_key))
+        # Each record names the digest of the one before, so one signature over the last proves all of them.
+        self.records += [reopen(message, None) for message in memory.messages[:-1]]
+        self.records += [reopen(message, own_key) for message in memory.messages[-1:]]
         for route, (version, bodies) in memory.changes.items():
             self.changes_version[route] = version
             for body, known_seq in bodies:
@@ -281,7 +286,8 @@ class Work:
         self.codes_used.clear()
         self.log_ins_opened.clear()
         for sealed in records:
-            assert (sealed.header.seq, sealed.header.prev) == (self.tip.seq + 1, self.tip.digest), "broken chain"
+            if (sealed.header.seq, sealed.header.prev) != (self.tip.seq + 1, self.tip.digest):
+                raise BrokenChainError(f"record {sealed.header.seq} does not follow record {self.tip.seq}")
             self.learn(sealed)
 
     def tell(
@@ -301,7 +307,11 @@ class Work:
         return tuple(heard)
 
 
-def reopen(message: bytes, key: VerifyKey) -> Sealed:
-    """A record of our own from the store. Raises EnvelopeError or SignatureError when the store is damaged."""
-    header, record = parse(codec.decode(open_sealed(message, key, Purpose.RECORD)))
+def reopen(message: bytes, key: VerifyKey | None) -> Sealed:
+    """A record of our own from the store. key: None where the chain vouches for it.
+
+    Raises EnvelopeError or SignatureError when the store is damaged.
+    """
+    payload = open_sealed(message, key, Purpose.RECORD) if key is not None else frame(message).payload
+    header, record = parse(codec.decode(payload))
     return Sealed(message, digest(message), header, record)

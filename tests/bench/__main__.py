@@ -13,6 +13,7 @@ from tests.bench.device_side import durable_event, route_in_hand
 from tests.bench.hub_side import World, checked, folding, ingest, known_chain, processes
 from tests.bench.measure import Row, table_of
 from tests.bench.printer_side import carried, drawn_and_set, weighed
+from tests.bench.screen_side import screens
 
 WIDTH = 150  # In a file nobody resizes the window.
 
@@ -34,6 +35,8 @@ async def measured(folder: Path, console: Console) -> list[Row]:
             rows += await durable_event(world.walkers[0], folder)
         with console.status("Handheld: a route in hand"):
             rows += route_in_hand(world.walkers[0])
+        with console.status("Screens: a browser before a handheld with a month in its store"):
+            rows += await screens(world.walkers[0], world.clock.path, folder / "screens")
         with console.status("Processes: start and size"):
             rows += await processes(world)
         with console.status("Hub: a long chain it knows already"):

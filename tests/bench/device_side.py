@@ -63,7 +63,7 @@ async def durable_event(walker: Walker, folder: Path) -> list[Row]:
                     duel.peer_s.append(peer_s)
     made = len(session.work.records)
     await store.close()
-    assert made == 1 + (BLOCKS + 1) * EVENTS
+    assert made == 2 + (BLOCKS + 1) * EVENTS  # The shift and the handheld's word on itself come first.
     what = "handheld: decide, seal, commit; fdatasync of 4 KB"
     return [
         growing.row(f"{what}, extending", item="events", peer="syncs", aim=0.3),

@@ -47,7 +47,7 @@ PRINTER = "AA:BB:CC:DD:EE:01"
 PRINTER_PLACE = f"ble://{PRINTER}?model=epson-tm-p20ii"
 FAST_BYTES_PER_S = 1e7  # How long a printer takes is measured elsewhere.
 MTU_BYTES = 247  # What most printers and BlueZ agree on.
-POLL_S = 0.002
+POLL_S = 0.01  # Asking is work too, and takes from what is measured.
 LOOK_S = 0.1  # Between two looks at a paper that is being printed.
 START_S = 60  # A shared machine at its worst.
 PAPER_S = 30

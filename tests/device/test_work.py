@@ -32,6 +32,7 @@ from device.core.events import (
     UploadLost,
 )
 from device.core.session import CollectorSession
+from device.core.work import BrokenChainError
 from protocol import codec
 from protocol.chain import EMPTY, digest, follows
 from protocol.envelope import Purpose, SigningKey, VerifyKey, open_sealed
@@ -409,8 +410,21 @@ def test_damaged_chain_on_disk_is_noticed_at_start(handset: Handset) -> None:
     handset.read(2)
     whole = handset.store.memory()
     gap = replace(whole, messages=(whole.messages[0], whole.messages[2]))
-    with pytest.raises(AssertionError, match="broken chain"):
+    with pytest.raises(BrokenChainError, match="does not follow"):
         CollectorSession(identity(), gap, Random(1))
+
+
+def test_one_changed_bit_in_any_record_is_noticed_at_start(handset: Handset) -> None:
+    handset.open_shift()
+    for number in (1, 2):
+        handset.read(number)
+    whole = handset.store.memory()
+    for place, message in enumerate(whole.messages):
+        for at in range(0, len(message), 7):
+            spoilt = message[:at] + bytes([message[at] ^ 1]) + message[at + 1 :]
+            messages = (*whole.messages[:place], spoilt, *whole.messages[place + 1 :])
+            with pytest.raises(ValueError, match=r"."):
+                CollectorSession(identity(), replace(whole, messages=messages), Random(1))
 
 
 def test_word_of_the_hub_outlives_a_restart(handset: Handset) -> None:
