@@ -452,14 +452,25 @@ async def test_a_sheet_is_made_anew_when_few_are_left_and_keeps_what_is_in_someb
     assert len(second.codes) <= READY + GIVEN_KEPT
 
 
+async def test_a_code_given_before_the_first_download_is_on_the_first_sheet(branch: Branch, quick: list[str]) -> None:
+    shown = await branch.hub.write(
+        lambda connection: give(connection, branch.hub, device=1, reason="empty house", by="supervisor")
+    )
+    await keep_ready(branch.hub, 1)
+    ready = await sheet(branch)
+    assert ready is not None
+    assert [one.number for one in ready.codes] == list(range(1 + READY))
+    assert shown.code in quick
+
+
 async def test_the_last_sheet_ends_at_the_last_number(branch: Branch, quick: list[str]) -> None:
     await branch.hub.write(lambda connection: connection.execute(update(handheld).values(next_code=96)))
     await keep_ready(branch.hub, 1)
     ready = await sheet(branch)
     assert ready is not None
-    assert [one.number for one in ready.codes] == [96, 97, 98, 99]
+    assert [one.number for one in ready.codes] == list(range(96 - GIVEN_KEPT, 100))
     await keep_ready(branch.hub, 1)
-    assert len(quick) == 4
+    assert len(quick) == GIVEN_KEPT + 4
     await branch.hub.write(lambda connection: connection.execute(update(handheld).values(next_code=100)))
     await keep_ready(branch.hub, 2)
     assert await sheet(branch, 2) is None
