@@ -32,7 +32,8 @@ ASK_HUB_S = 3.0  # A collector waits so long for the hub before the last policy 
 PASSWORD_LENGTH_MAX = 200
 NOTE_TIME_EVERY_MS = 600_000  # How much time a clock that is set back between two looks can hide.
 _PIN_SUBJECT = "pin:"
-_CODE_SUBJECT = "code:"  # No collector's code has a colon.
+# No collector's code has a colon. Codes keyed at the log-in, where anybody may stand, cost those at work none.
+_OVERRIDE_SUBJECT, _OPENING_SUBJECT = "code:override", "code:login"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,22 +69,24 @@ class Access:
         return self._app.session
 
     async def log_in(self, user: str, password: str) -> Granted | Denied:
-        """Check a name and a password. Raises StoreError when a try could not be counted."""
+        """Check a name and a password. Raises StoreError when a try could not be counted.
+
+        A name that nobody has is answered like a wrong password. Two differences stay: such names share their waits,
+        since counting each would fill the disk, and are never locked, since nothing could open them. Whoever tries
+        long enough can tell by that whether a name is known; names are no secret here, the page offers them.
+        """
         async with self._turn:
             by_hub = await self._ask_hub()
-            policy = self._session.work.policy
-            if policy is None:
+            if self._session.work.policy is None:
                 return Denied(why=Denial.NO_POLICY)
-            card = next((card for card in policy.collectors if card.code == user and card.verifier), None)
-            subject = card.code if card is not None else NOBODY
-            tries = await self._tries(subject, user)
-            if card is not None:
-                tries = tries.as_opened(card)
+            card = self._card(user)
+            subject, tries = await self._tries_of(user, card)
             if (denied := self._may_not(tries, Denial.LOCKED)) is not None:
                 return denied
             if not by_hub and await self._expired(user):
                 return Denied(why=Denial.EXPIRED)
-            await self._shelf.keep_tries(subject, tries.one_more(self._clock.now()))
+            one_more = tries.one_more(self._clock.now())
+            await self._shelf.keep_tries(subject, one_more if card is not None else one_more.never_locked())
             try:
                 right = await asyncio.to_thread(_matches, card, password)
             except VerifierError:
@@ -126,15 +129,21 @@ class Access:
     async def override(self, intent: bytes, customer: str, code: str, because: str) -> Done | Refused | Denied:
         """Lift a hold by a supervisor's code."""
         return await self._by_code(
+            _OVERRIDE_SUBJECT,
             intent,
             code,
             lambda: OverrideHold(intent=intent, customer=customer, supervisor_code=code, because=because),
         )
 
     async def open_log_in(self, intent: bytes, user: str, code: str) -> Done | Refused | Denied:
-        """Let a collector try again, by a supervisor's code. What it forgives follows from the record it makes."""
+        """Let a collector try again who is locked out, by a supervisor's code. What it forgives follows from the record
+        it makes. For anybody else no code is tried: strangers could spend the tries of those who need one.
+        """
+        is_new = intent not in self._session.work.by_intent
+        if is_new and not await self._needs_code(user):
+            return Denied(why=Denial.CODE_NOT_NEEDED)
         outcome = await self._by_code(
-            intent, code, lambda: OpenLogIn(intent=intent, collector=user, supervisor_code=code)
+            _OPENING_SUBJECT, intent, code, lambda: OpenLogIn(intent=intent, collector=user, supervisor_code=code)
         )
         if isinstance(outcome, Done) and outcome.sealed is not None and _whose(outcome.sealed) != user:
             return Refused(reason=Reason.INTENT_USED)
@@ -159,18 +168,25 @@ class Access:
         elif (heard := await self._shelf.heard()) is not None:
             await self._shelf.keep_heard(heard.seen(self._session.pen.corrected_ms(now)))
 
+    async def _needs_code(self, user: str) -> bool:
+        """Whether a log-in is shut to the right password too, wait as one may. A name that nobody has never is."""
+        if (card := self._card(user)) is None:
+            return False
+        _, tries = await self._tries_of(user, card)
+        return tries.locked or await self._expired(user)
+
     async def _by_code(
-        self, intent: bytes, code: str, command: Callable[[], OverrideHold | OpenLogIn]
+        self, subject: str, intent: bytes, code: str, command: Callable[[], OverrideHold | OpenLogIn]
     ) -> Done | Refused | Denied:
         if intent in self._session.work.by_intent:  # The same tap again: no second try is counted for it.
             return await self._dispatched(command())
         async with self._turn:
-            before = await self._check_code(code)
+            before = await self._check_code(subject, code)
             if not isinstance(before, Tries):
                 return before
             outcome = await self._dispatched(command())
             # A right code that nothing came of is not spent: it costs nothing, and forgives no wrong ones before it.
-            await self._shelf.keep_tries(_CODE_SUBJECT, Tries() if isinstance(outcome, Done) else before)
+            await self._shelf.keep_tries(subject, Tries() if isinstance(outcome, Done) else before)
             return outcome
 
     async def _dispatched(self, command: OverrideHold | OpenLogIn) -> Done | Refused:
@@ -178,30 +194,42 @@ class Access:
         assert answer is not None, "every command has an answer"
         return answer.outcome
 
-    async def _check_code(self, code: str) -> Denied | Refused | Tries:
+    async def _check_code(self, subject: str, code: str) -> Denied | Refused | Tries:
         """Whether a code is one of this handheld's; if so, the wrong tries there were before it."""
         if not is_code(code):
             return Denied(why=Denial.CODE_FORM)
         if number_of(code) in self._session.work.codes_used:
             return Refused(reason=Reason.CODE_USED)
-        tries = await self._shelf.tries(_CODE_SUBJECT)
+        tries = await self._shelf.tries(subject)
         if tries.locked and await self._ask_hub():
             tries = Tries()
         if (denied := self._may_not(tries, Denial.CODE_LOCKED)) is not None:
             return denied
-        await self._shelf.keep_tries(_CODE_SUBJECT, tries.one_more(self._clock.now()))
+        await self._shelf.keep_tries(subject, tries.one_more(self._clock.now()))
         codes = self._session.exchange.codes
         known = next((one for one in codes.codes if one.number == number_of(code)), None) if codes else None
         salt, wanted = (known.salt, known.hash) if known is not None else (bytes(SALT_BYTES), b"")
         if not hmac.compare_digest(await asyncio.to_thread(code_hash, code, salt), wanted):
-            return await self._denied(_CODE_SUBJECT, Denial.CODE_WRONG, Denial.CODE_LOCKED)
+            return await self._denied(subject, Denial.CODE_WRONG, Denial.CODE_LOCKED)
         return tries
+
+    def _card(self, user: str) -> CollectorCard | None:
+        """Who may log in under a name, as the newest policy here says."""
+        policy = self._session.work.policy
+        cards = policy.collectors if policy is not None else ()
+        return next((card for card in cards if card.code == user and card.verifier), None)
+
+    async def _tries_of(self, user: str, card: CollectorCard | None) -> tuple[str, Tries]:
+        """Under which subject passwords of a name are counted, and the wrong ones so far."""
+        if card is None:
+            return NOBODY, (await self._shelf.tries(NOBODY)).never_locked()
+        return card.code, (await self._tries(card.code, user)).as_opened(card)
 
     async def _tries(self, subject: str, collector: str) -> Tries:
         """Wrong tries so far, forgiven where a supervisor's code has opened this collector's log-in since."""
         opened = self._session.work.log_ins_opened.get(collector)
         tries = await self._shelf.tries(subject)
-        return tries.as_forgiven_by(opened.header.seq) if opened is not None and subject != NOBODY else tries
+        return tries.as_forgiven_by(opened.header.seq) if opened is not None else tries
 
     async def _forgive(self, subject: str) -> None:
         tries = await self._shelf.tries(subject)
@@ -234,8 +262,13 @@ class Access:
         return True
 
     async def _expired(self, user: str) -> bool:
-        """Whether the last word of the hub, or of a supervisor by a code, is too old."""
+        """Whether the last word of the hub, or of a supervisor by a code, is too old. Never for somebody whose shift is
+        open here: a screen that locks itself far from any network must not keep their cash and records from them.
+        """
         session = self._session
+        shift = session.work.shift
+        if shift is not None and shift.is_open and shift.collector == user:
+            return False
         policy, work, heard = session.work.policy, session.work, await self._shelf.heard()
         assert policy is not None
         if heard is None:

@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import NoReturn, Protocol, assert_never
 
 from device.checkpoints import checkpoint
@@ -106,13 +105,12 @@ class App:
     async def close(self) -> None:
         """Let turns end and stop the rest. A print under way is not waited for: at the next start it is UNKNOWN."""
         running = [*self._under_way, *([self._ticker] if self._ticker is not None else [])]
-        for task in running:
-            task.cancel()
-        for task in running:
-            with suppress(asyncio.CancelledError):
-                await task
-        while self._turns:
-            await asyncio.wait(self._turns)
+        while running or self._turns:
+            for task in running:
+                task.cancel()
+            await asyncio.wait([*running, *self._turns])
+            self._under_way.difference_update(running)
+            running = [*self._under_way]  # A turn that was being played may have begun another call.
 
     async def dispatch(self, given: Input) -> Answer | None:
         """Decide and commit; the answer of a command comes back when all that it rests on is on disk."""

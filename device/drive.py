@@ -23,7 +23,7 @@ from device.paper_words import paper_words
 from device.stop_index import StopIndex
 from protocol import codec
 from protocol.codec import FieldError
-from protocol.fields import Code, CustomerId, DateText, Index, OptionalText, VndPositive
+from protocol.fields import Code, CustomerId, DateText, Index, M3Signed, OptionalText, VndPositive
 from protocol.reasons import words
 from protocol.records import ContactOutcome, Denominations, PaperKind, Record, Seq, UserCode, VoidReason
 
@@ -81,6 +81,7 @@ READERS: dict[str, Reader] = {
     "removed_index": codec.reader(Index),
     "installed_index": codec.reader(Index),
     "confirmed": _flag,
+    "confirms_m3": codec.reader(M3Signed),
     "amount_vnd": codec.reader(VndPositive),
     "which": _member(Which),
     "receipt_no": codec.reader(Seq),

@@ -85,9 +85,11 @@ class StopIndex:
         return [stops[customer] for _, _, customer in sorted(shown)]
 
     def neighbours(self, customer: str, collector: str) -> tuple[StopWork | None, StopWork | None]:
-        """The stops before and behind one on the walk of a collector."""
+        """The stops before and behind one on the walk of a collector; none for one that has left the walk."""
         self._refresh()
-        place = self._place[customer]
+        place = self._place.get(customer)
+        if place is None:
+            return None, None
         before = (self._work.stops[line.customer] for line in reversed(self._lines[:place]))
         behind = (self._work.stops[line.customer] for line in self._lines[place + 1 :])
         mine = (next((work for work in side if work.package.collector == collector), None) for side in (before, behind))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 from typing import TypeVar
+from unicodedata import category
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -53,8 +54,11 @@ class Form:
         return self.octets("intent", INTENT_BYTES)
 
     def text(self, name: str, length_max: int = 400) -> str:
-        """A text, trimmed; "" where the field is absent."""
-        found = self.fields.get(name, "").strip()
+        """A text of one line, trimmed; "" where the field is absent.
+
+        Control characters count as blanks: scanners type them between the parts of a code, and no record takes them.
+        """
+        found = " ".join("".join(map(_visible, self.fields.get(name, ""))).split())
         if len(found) > length_max:
             raise FormError(f"{name} is too long")
         return found
@@ -64,7 +68,8 @@ class Form:
         found = self.fields.get(name, "").strip()
         if not found:
             return None
-        if not found.isascii() or not found.isdigit() or len(found) > 12 or not low <= int(found) <= high:
+        digits = found.removeprefix("-") if low < 0 else found
+        if not digits.isascii() or not digits.isdigit() or len(digits) > 12 or not low <= int(found) <= high:
             raise FormError(f"{name} is not a number from {low} to {high}")
         return int(found)
 
@@ -92,3 +97,7 @@ class Form:
         if found not in cls.__members__:
             raise FormError(f"{name} is none of {', '.join(cls.__members__)}")
         return cls[found]
+
+
+def _visible(letter: str) -> str:
+    return " " if category(letter) in ("Cc", "Cs") else letter

@@ -14,6 +14,7 @@ from typing import TypeVar
 from aiohttp import web
 from yarl import URL
 
+from device.store import StoreError
 from device.web.forms import FORM_BYTES_MAX, FORM_TYPE, FormError, read_form
 from device.web.phrases import phrases
 from device.web.render import asset, content, render
@@ -93,6 +94,8 @@ class Face:
                 other.content_type = "text/html"
             _guarded(other)
             raise
+        except StoreError as error:  # As with a record that cannot be written: what is on disk alone can be believed.
+            self._site.die(error)
         except Exception:  # A kiosk has no address bar: whatever failed, the page has to show a way on.
             log.exception("no answer to %s %s", request.method, request.path)
             sentence = self._words.gettext("This screen failed. What was saved before is kept: go back and look.")
@@ -146,7 +149,8 @@ class Face:
             return await _at_the_door("/login", visit.request)
         if visitor.is_locked(site.clock.now().up_ms):
             return await _at_the_door("/unlock", visit.request)
-        await opened.visitors.touch(visitor)
+        if page.typed or not _is_part(visit.request):
+            await opened.visitors.touch(visitor)
         await opened.access.notice()
         return None
 

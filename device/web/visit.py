@@ -10,7 +10,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from device.access import Access
-from device.app import App
+from device.app import App, Die, die
 from device.clock import Clock
 from device.core.commands import AskPolicy, Command, DownloadRoute, OpenLogIn, OpenShift, OpenStop, SendNow
 from device.core.effects import Done, Refused
@@ -25,6 +25,7 @@ from device.web.forms import Form, read_form
 from device.web.phrases import DEFAULT_LANGUAGE, LANGUAGES, phrases, said
 from device.web.render import render
 from device.web.status import Status, status_of
+from device.web.texts import require_sealable
 from device.web.visitors import Visitor, Visitors
 from protocol.reasons import REASONS, Reason
 
@@ -51,7 +52,7 @@ class Site:
     """One handheld as its screens see it. opened: None while the store is being read, or before enrolment.
 
     modem: where its IMEI is asked for (`device.hardware.imei`). enrolled: set once the first screen has asked the hub
-    in.
+    in. die: how the process ends when its store fails.
     """
 
     home: Path
@@ -62,6 +63,7 @@ class Site:
     language: str = DEFAULT_LANGUAGE
     modem: str = "auto"
     enrolled: asyncio.Event = field(default_factory=asyncio.Event)
+    die: Die = die
 
     async def open(self, opened: Opened) -> None:
         """The session runs: screens may show it."""
@@ -108,14 +110,21 @@ class Visit:
         return shift is not None and shift.is_open and shift.collector == self.collector
 
     def stop(self) -> StopWork:
-        """The customer of the address, if it is on a route of this visitor. Raises HTTPNotFound."""
+        """The customer of the address, if it is on a route of this visitor. Raises HTTPNotFound.
+
+        Ask again after whatever was waited for: a route that has arrived meanwhile brings all customers anew, and may
+        have left this one out.
+        """
         work = self.work.stops.get(self.request.match_info["customer"])
         if work is None or work.package.collector != self.collector:
             raise web.HTTPNotFound(reason="no such customer")
         return work
 
     async def ask(self, command: Command) -> Done | Refused:
-        """Have a command decided on, for this visitor alone: another's open shift is not theirs to work in."""
+        """Have a command decided on, for this visitor alone: another's open shift is not theirs to work in. Raises
+        FormError where no record could hold what was typed.
+        """
+        require_sealable(command)
         shift = self.work.shift
         if shift is not None and shift.is_open and shift.collector != self.collector and not is_anybodys(command):
             return Refused(reason=Reason.OTHER_COLLECTOR)
@@ -166,18 +175,24 @@ Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One address. open_to_all: also to those who are not logged in; before_opening: also while the store is read."""
+    """One address. open_to_all: also to those who are not logged in; before_opening: also while the store is read.
+
+    typed: asked for at each key that somebody presses. Other parts of pages come by themselves, with nobody there.
+    """
 
     method: str
     path: str
     handler: Handler
     open_to_all: bool = False
     before_opening: bool = False
+    typed: bool = False
 
 
-def get(path: str, handler: Handler, *, open_to_all: bool = False, before_opening: bool = False) -> Page:
+def get(
+    path: str, handler: Handler, *, open_to_all: bool = False, before_opening: bool = False, typed: bool = False
+) -> Page:
     """A page to look at."""
-    return Page("GET", path, handler, open_to_all, before_opening)
+    return Page("GET", path, handler, open_to_all, before_opening, typed)
 
 
 def post(path: str, handler: Handler, *, open_to_all: bool = False, before_opening: bool = False) -> Page:

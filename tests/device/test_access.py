@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from device.access import ASK_HUB_S, PASSWORD_LENGTH_MAX, Access, Denied, Granted, _matches
 from device.app import App
+from device.core.commands import CloseShift
 from device.core.effects import FetchPolicy
 from device.core.events import ClockCompared, Event, FetchFailed, PackagesArrived
 from device.core.log_in import DELAYS_S, NOBODY, Denial, Tries
@@ -138,6 +139,17 @@ async def test_password_longer_than_any_is_wrong_and_costs_no_more(store: Device
         assert await one.denied(password=PASSWORD + "x" * PASSWORD_LENGTH_MAX) == Denied(why=Denial.WRONG)
 
 
+async def test_password_that_only_begins_like_the_right_one_is_wrong_however_long(
+    store: DeviceStore, hub: SmallHub
+) -> None:
+    longest = "x" * PASSWORD_LENGTH_MAX
+    hub.packages = branch((card(password=longest), card("ai.do", password=longest + "x")), version=2)
+    async with door(store, hub) as one:
+        assert await one.log_in(password=longest) == IN_BY_HUB
+        for user in (COLLECTOR, "ai.do"):
+            assert await one.denied(user, longest + "xy") == Denied(why=Denial.WRONG)
+
+
 # Wrong tries.
 
 
@@ -186,15 +198,28 @@ async def test_log_in_that_the_branch_opened_is_forgiven_once(store: DeviceStore
         assert await online.denied(password=PASSWORD) == Denied(why=Denial.LOCKED)
 
 
-async def test_names_that_nobody_has_share_their_tries_and_cost_nobody_else_any(store: DeviceStore) -> None:
+async def test_names_that_nobody_has_share_their_tries_and_wait_and_are_never_locked(store: DeviceStore) -> None:
     async with door(store, nowhere()) as one:
-        for number, delay_s in enumerate(DELAYS_S):
-            one.clock.up_ms += delay_s * 1000
-            await one.denied(user=("ai.cung.duoc", "root", "", "C\x00", "x" * 500, NOBODY)[number])
-        assert await one.denied(user="ai.khac") == Denied(why=Denial.LOCKED)
+        for number, delay_s in enumerate((*DELAYS_S, *DELAYS_S[-1:] * 3)):
+            one.clock.up_ms += delay_s * 1000 - 1
+            if delay_s:
+                assert await one.denied(user="ai.khac") == Denied(why=Denial.WAIT, wait_s=1)
+            one.clock.up_ms += 1
+            user = ("ai.cung.duoc", "root", "", "C\x00", "x" * 500, NOBODY, "pin:", "code:login", "ai.khac")[number]
+            wait_s = DELAYS_S[min(number + 1, TRIES_MAX - 1)]
+            assert await one.denied(user=user) == Denied(why=Denial.WRONG, wait_s=wait_s)
+        assert await one.denied(user="ai.khac") == Denied(why=Denial.WAIT, wait_s=DELAYS_S[-1])
         rows = await one.shelf._store.commit(lambda db: db.execute("SELECT subject FROM tries").fetchall())
         assert rows == [(NOBODY,)]
         assert await one.log_in() == IN
+
+
+async def test_names_that_nobody_has_are_open_again_though_they_were_locked_once(store: DeviceStore) -> None:
+    """As a program left them that still locked them."""
+    async with door(store, nowhere()) as one:
+        await one.shelf.keep_tries(NOBODY, Tries(failed=TRIES_MAX, boot=one.clock.boot))
+        assert (await one.denied(user="ai.khac")).why is Denial.WRONG
+        assert (await one.shelf.tries(NOBODY)).failed < TRIES_MAX
 
 
 def test_name_that_nobody_has_takes_as_long_as_one_that_somebody_has() -> None:
@@ -298,6 +323,22 @@ async def test_log_in_without_a_network_ends_after_a_week_and_a_word_of_the_hub_
         assert await online.log_in() == IN_BY_HUB
     async with door(store, nowhere(), clock) as offline:
         assert await offline.log_in() == IN
+
+
+async def test_somebody_at_work_is_let_in_again_however_long_the_hub_has_been_silent(
+    store: DeviceStore, hub: SmallHub
+) -> None:
+    hub.packages = branch((card(), card("ai.do")), version=2)
+    clock = StillClock()
+    async with door(store, hub, clock) as online:
+        await online.log_in()
+    async with door(store, nowhere(), clock) as offline:
+        await offline.hold_the_money()
+        clock.wall_ms += 8 * DAY_MS
+        assert await offline.log_in() == IN
+        assert await offline.denied("ai.do", PASSWORD) == Denied(why=Denial.EXPIRED)
+        await offline.do(CloseShift(intent=bytes(16)))
+        assert await offline.denied(password=PASSWORD) == Denied(why=Denial.EXPIRED)
 
 
 async def test_clock_set_back_makes_no_old_policy_young(store: DeviceStore) -> None:

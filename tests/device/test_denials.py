@@ -83,6 +83,10 @@ async def code_locked(one: Door) -> object:
     return await one.override(CODES[0])
 
 
+async def code_not_needed(one: Door) -> object:
+    return await one.access.open_log_in(bytes(16), COLLECTOR, CODES[0])
+
+
 PROVOKED: dict[Denial, Callable[[Door], Awaitable[object]]] = {
     Denial.WRONG: wrong,
     Denial.WAIT: wait,
@@ -96,6 +100,7 @@ PROVOKED: dict[Denial, Callable[[Door], Awaitable[object]]] = {
     Denial.CODE_FORM: code_form,
     Denial.CODE_WRONG: code_wrong,
     Denial.CODE_LOCKED: code_locked,
+    Denial.CODE_NOT_NEEDED: code_not_needed,
 }
 
 

@@ -15,6 +15,7 @@ from device.store import DeviceStore
 from protocol.reasons import Reason
 from protocol.records import LogInOpened, RuleOverridden
 from protocol.sealed import Sealed
+from protocol.values import DAY_MS
 from tests.device.branch import CODES, COLLECTOR, PASSWORD, SmallHub, StillClock, card, codes, download, stop
 from tests.device.doorway import BECAUSE, HELD, WRONG_CODE, Door, branch, door, make_ready, nowhere
 from tests.device.test_app import intent
@@ -22,6 +23,8 @@ from tests.device.test_app import intent
 DROP_VND = 76_667  # 10 m3 at 7.000 d with VAT in it, and the fee.
 TRIES_MAX = len(DELAYS_S)
 WRONG = Denied(why=Denial.CODE_WRONG)
+NOT_NEEDED = Denied(why=Denial.CODE_NOT_NEEDED)
+AT_WORK, AT_LOG_IN = "code:override", "code:login"  # Under which names wrong codes are counted.
 
 
 @pytest.fixture
@@ -79,6 +82,7 @@ async def test_code_works_once_whatever_it_was_spent_on(store: DeviceStore) -> N
         sealed_of(await one.override(CODES[0]))
         await one.read_drop(3)
         assert await one.override(CODES[0], 51) == Refused(reason=Reason.CODE_USED)
+        await one.lock()
         assert await one.open_log_in(CODES[0]) == Refused(reason=Reason.CODE_USED)
         sealed_of(await one.open_log_in(CODES[1]))
     async with door(store, nowhere()) as again:
@@ -102,10 +106,11 @@ async def test_same_tap_again_is_the_same_record_and_no_second_try(store: Device
         await one.hold_the_money()
         first = sealed_of(await one.override())
         await one.fail_codes(2)
-        before = await one.shelf.tries("code:")
+        before = await one.shelf.tries(AT_WORK)
+        assert before.failed == 2
         again = await one.override()
         assert again == Done(sealed=first, again=True)
-        assert await one.shelf.tries("code:") == before
+        assert await one.shelf.tries(AT_WORK) == before
         assert len(spent(one)) == 1
 
 
@@ -138,7 +143,7 @@ async def test_what_has_not_ten_digits_is_no_try(store: DeviceStore, text: str) 
     async with door(store, nowhere()) as one:
         for _ in range(2 * TRIES_MAX):
             assert await one.override(text) == Denied(why=Denial.CODE_FORM)
-        assert (await one.shelf.tries("code:")).failed == 0
+        assert (await one.shelf.tries(AT_WORK)).failed == 0
 
 
 async def test_code_of_another_handheld_is_wrong_here(store: DeviceStore, hub: SmallHub) -> None:
@@ -180,7 +185,7 @@ async def test_handheld_without_codes_says_wrong_and_counts(tmp_path_factory: py
     bare = await DeviceStore.open(tmp_path_factory.mktemp("bare") / "store.db")
     async with door(bare, nowhere()) as one:
         assert await one.override() == WRONG
-        assert (await one.shelf.tries("code:")).failed == 1
+        assert (await one.shelf.tries(AT_WORK)).failed == 1
     await bare.close()
 
 
@@ -201,7 +206,6 @@ async def test_wrong_codes_delay_across_restarts_and_then_lock_until_the_hub_is_
     async with door(store, nowhere(), clock) as offline:
         await offline.hold_the_money()
         assert await offline.override() == Denied(why=Denial.CODE_LOCKED)
-        assert await offline.open_log_in(CODES[1]) == Denied(why=Denial.CODE_LOCKED)
     async with door(store, hub, clock) as online:
         sealed_of(await online.override())
         assert online.due_vnd == DROP_VND
@@ -258,6 +262,7 @@ async def test_same_tap_for_somebody_else_opens_nobody_else_s_log_in(store: Devi
     hub.packages = branch((card(), card("ai.do")), version=2)
     async with door(store, hub) as one:
         await one.lock("ai.do")
+        await one.lock()
         sealed_of(await one.open_log_in())
         await one.open_log_in(user="ai.do")
         assert await one.denied("ai.do", PASSWORD) == Denied(why=Denial.LOCKED)
@@ -276,8 +281,50 @@ async def test_power_that_fails_between_the_record_and_the_opening_leaves_nobody
         assert not isinstance(await again.log_in(), Denied)
 
 
-async def test_code_for_a_person_without_a_route_here_is_not_spent(store: DeviceStore) -> None:
-    async with door(store, nowhere()) as one:
+async def test_code_for_a_person_without_a_route_here_is_not_spent(store: DeviceStore, hub: SmallHub) -> None:
+    hub.packages = branch((card(), card("ai.do")), version=2)
+    async with door(store, hub) as one:
+        await one.lock("ai.do")
         assert await one.open_log_in(user="ai.do") == Refused(reason=Reason.NO_PACKAGE)
         assert spent(one) == []
+        await one.lock()
         sealed_of(await one.open_log_in(number=61))
+
+
+# Strangers at the log-in.
+
+
+@pytest.mark.parametrize("user", [COLLECTOR, "ai.cung.duoc"])
+async def test_a_log_in_that_is_not_shut_needs_no_code_and_none_is_tried(store: DeviceStore, user: str) -> None:
+    async with door(store, nowhere()) as one:
+        await one.fail(TRIES_MAX - 1, user)
+        for code in (WRONG_CODE, CODES[0]) * TRIES_MAX:
+            assert await one.open_log_in(code, user=user) == NOT_NEEDED
+        assert (await one.shelf.tries(AT_LOG_IN)).failed == 0
+        assert spent(one) == []
+
+
+async def test_wrong_codes_at_the_log_in_cost_those_at_work_none_and_the_other_way_round(store: DeviceStore) -> None:
+    async with door(store, nowhere()) as one:
+        await one.hold_the_money()
+        await one.lock()
+        for delay_s in DELAYS_S:
+            one.clock.up_ms += delay_s * 1000
+            assert isinstance(await one.open_log_in(WRONG_CODE, 91), Denied)
+        assert await one.open_log_in(CODES[1]) == Denied(why=Denial.CODE_LOCKED)
+        sealed_of(await one.override())
+        assert one.due_vnd == DROP_VND
+        await one.read_drop(3)
+        await one.fail_codes(TRIES_MAX)
+        assert await one.override(CODES[1], 51) == Denied(why=Denial.CODE_LOCKED)
+    async with door(store, nowhere()) as again:
+        assert (await again.shelf.tries(AT_LOG_IN)).locked
+
+
+async def test_code_opens_a_log_in_that_has_expired_though_no_try_was_wrong(store: DeviceStore) -> None:
+    async with door(store, nowhere()) as one:
+        assert await one.open_log_in() == NOT_NEEDED
+        one.clock.wall_ms += 8 * DAY_MS
+        assert await one.denied(password=PASSWORD) == Denied(why=Denial.EXPIRED)
+        sealed_of(await one.open_log_in())
+        assert not isinstance(await one.log_in(), Denied)

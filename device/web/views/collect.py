@@ -64,7 +64,8 @@ def _confirmation(visit: Visit, stop: StopWork, which: Which, *, mistyped: bool 
 
 async def collect(visit: Visit) -> web.Response:
     """Take the money, and go to its receipt, which is being printed."""
-    stop, form = visit.stop(), await visit.form()
+    form = await visit.form()
+    stop = visit.stop()
     which, intent = form.member("which", Which), form.intent
     amount_vnd = form.number("amount_vnd", 1, VND_MAX)
     if amount_vnd is None:

@@ -33,6 +33,7 @@ from protocol.document import Document, as_text
 from protocol.reasons import Reason
 from protocol.records import DENOMINATIONS, PRINTS_MAX, Denomination, PaperKind, ShiftClosed
 from protocol.values import local_date
+from protocol.words import date_text
 
 PIECES_MAX = 9_999  # Of one value: 5 billion in the largest notes, and four digits fit into their field.
 UNSENT_DIGITS = 6
@@ -148,10 +149,21 @@ async def count_cash(visit: Visit) -> web.Response:
     """Save what was counted. A difference is said and stands in the way of nothing."""
     form = await visit.form()
     intent = form.intent
+    if (stale := _stale(visit, form)) is not None:
+        return visit.no(stale, back="/day")
     outcome = await visit.ask(CountCash(intent=intent, notes=_notes(form)))
     if isinstance(outcome, Refused):
         return visit.no(visit.why(outcome.reason), back="/day")
     raise visit.see("/day")
+
+
+def _stale(visit: Visit, form: Form) -> str | None:
+    """Why a form that was made for another business date does nothing; None: it is of this one, or was sent before."""
+    own = current_day(visit)
+    if own is None or form.text("business_date", 10) == own.business_date or form.intent in visit.work.by_intent:
+        return None
+    words = visit._("This screen is of another day; your shift is of %(day)s. Nothing was recorded: open it again.")
+    return words % {"day": date_text(own.business_date)}
 
 
 def _notes(form: Form) -> tuple[Denomination, ...]:
@@ -197,6 +209,8 @@ async def close(visit: Visit) -> web.Response:
     """Close the shift, durably. Unsent records are named first: as many as the screen said, and no more since."""
     form = await visit.form()
     intent, own = form.intent, current_day(visit)
+    if (stale := _stale(visit, form)) is not None:
+        return visit.no(stale, back="/day")
     unsent = visit.app.session.outbox.unsent
     if own is not None and visit.has_shift and intent not in visit.work.by_intent and unsent:
         said, keyed = form.number("unsent"), form.number("keyed")
@@ -269,7 +283,7 @@ async def print_slip(visit: Visit) -> web.Response:
 PAGES: tuple[Page, ...] = (
     get("/day", day),
     get("/day/cash", cash),
-    get("/day/cash/sums", cash_part),
+    get("/day/cash/sums", cash_part, typed=True),
     post("/day/cash", count_cash),
     get("/day/close", close_page),
     post("/day/close", close),

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from device.access import Denied
+from device.core.commands import OverrideHold
 from device.core.effects import Done
 from device.core.stops import StopWork
+from device.web.texts import require_sealable
 from device.web.views.login import denial_words
 from device.web.visit import Page, Visit, get, post
 from protocol.reasons import Reason, overridable
@@ -56,7 +58,8 @@ def _page(
 
 async def lift(visit: Visit) -> web.Response:
     """Check the code and lift the hold; a wrong one is said in words, with how long to wait."""
-    stop, form = visit.stop(), await visit.form()
+    form = await visit.form()
+    stop = visit.stop()
     because, code = form.text("because", BECAUSE_LENGTH_MAX), form.text("code", CODE_DIGITS)
     intent = form.intent
     if not because:
@@ -64,15 +67,17 @@ async def lift(visit: Visit) -> web.Response:
     if not visit.has_shift:  # A code is checked before the session is asked: none is spent or guessed for nothing.
         reason = Reason.OTHER_COLLECTOR if visit.work.shift is not None and visit.work.shift.is_open else None
         return visit.no(visit.why(reason or Reason.NO_OPEN_SHIFT), back="/route")
-    outcome = await visit.opened.access.override(intent, stop.stop.customer, code, because)
+    customer = stop.stop.customer
+    require_sealable(OverrideHold(intent=intent, customer=customer, supervisor_code=code, because=because))
+    outcome = await visit.opened.access.override(intent, customer, code, because)
     match outcome:
         case Done():
-            raise visit.see(f"/stops/{stop.stop.customer}/result")
+            raise visit.see(f"/stops/{customer}/result")
         case Denied():
             sentence = denial_words(outcome, visit.language)
-            return _page(visit, stop, because, sentence=sentence, status=403)
+            return _page(visit, visit.stop(), because, sentence=sentence, status=403)
         case _:
-            return _page(visit, stop, because, sentence=visit.why(outcome.reason), status=409)
+            return _page(visit, visit.stop(), because, sentence=visit.why(outcome.reason), status=409)
 
 
 PAGES: tuple[Page, ...] = (

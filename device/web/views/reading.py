@@ -3,6 +3,7 @@
 The preview is a picture of what saving would say now; saving computes all of it again.
 """
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -13,29 +14,40 @@ from device.core.preview import Preview, preview
 from device.core.stops import MARK_BYTES, StopWork
 from device.web.forms import Form
 from device.web.visit import LAST_STOP, Page, Visit, get, post
-from protocol.readings import READING_CODES, ReadingCode, UseRule
+from protocol.readings import ANY_USE_M3, READING_CODES, ReadingCode, UseRule
 from protocol.records import ReadingTaken
 
 INDEX_MAX = 10**9 - 1
 DIGEST_BYTES = 32
 USUAL = "normal"
+TYPED = ("index", "removed_index", "installed_index")
+DOUBTED = ("doubted", "doubted_removed", "doubted_installed")  # The same fields, as a warning found them.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What was typed: the index, and for a meter that was replaced the old one's last and the new one's first."""
+
+    index: int | None = None
+    removed_index: int | None = None
+    installed_index: int | None = None
 
 
 async def reading(visit: Visit) -> web.Response:
     """The page with the keypad. ?code= another way the index came about; ?index= what had been typed."""
-    work = visit.stop()
-    await visit.app.dispatch(OpenStop(customer=work.stop.customer))
-    await visit.opened.shelf.keep_preference(visit.collector, LAST_STOP, work.stop.customer)
+    customer = visit.stop().stop.customer
+    await visit.app.dispatch(OpenStop(customer=customer))
+    await visit.opened.shelf.keep_preference(visit.collector, LAST_STOP, customer)
     code = _code(visit.request.query.get("code", USUAL))
-    return _page(visit, work, code, index=_index(visit.request.query.get("index", "")), photo=_photo(visit))
+    return _page(visit, visit.stop(), code, _typed(visit), photo=_photo(visit))
 
 
 def _page(
     visit: Visit,
     work: StopWork,
     code: ReadingCode,
+    typed: Typed,
     *,
-    index: int | None,
     refused: Refused | None = None,
     photo: bytes | None = None,
     status: int = 200,
@@ -54,41 +66,42 @@ def _page(
         places=len(mine),
         previous=previous,
         following=following,
-        index=index,
+        typed=typed,
+        index=typed.index,
         photo=photo.hex() if photo is not None else "",
         seen=work.mark.hex(),
         warning=refused,
-        shown=_preview(visit, work, code, index),
+        shown=_preview(visit, work, code, typed),
         taken=work.taken.record if work.taken is not None else None,
     )
 
 
 async def preview_part(visit: Visit) -> web.Response:
     """What the typed index means: consumption, money, or why not. For htmx."""
-    work = visit.stop()
-    code, index = _code(visit.request.query.get("code", USUAL)), _index(visit.request.query.get("index", ""))
-    return visit.page("preview.html", shown=_preview(visit, work, code, index), warning=None, index=index)
+    work, typed = visit.stop(), _typed(visit)
+    code = _code(visit.request.query.get("code", USUAL))
+    return visit.page("preview.html", shown=_preview(visit, work, code, typed), warning=None, index=typed.index)
 
 
-def _preview(visit: Visit, work: StopWork, code: ReadingCode, index: int | None) -> Preview | None:
-    if index is None:
+def _preview(visit: Visit, work: StopWork, code: ReadingCode, typed: Typed) -> Preview | None:
+    if typed.index is None:
         return None
-    query = visit.request.query
     return preview(
         visit.app.session,
         work,
         code=code.name,
-        index=index,
-        removed_index=_index(query.get("removed_index", "")),
-        installed_index=_index(query.get("installed_index", "")),
+        index=typed.index,
+        removed_index=typed.removed_index,
+        installed_index=typed.installed_index,
         now=visit.site.clock.now(),
     )
 
 
 async def save(visit: Visit) -> web.Response:
     """Save the reading and show the paper."""
-    work, form = visit.stop(), await visit.form()
-    code, index = _code(form.text("code", 40) or USUAL), form.number("index", 0, INDEX_MAX)
+    form = await visit.form()
+    work, typed = visit.stop(), _typed_into(form)
+    code, index = _code(form.text("code", 40) or USUAL), typed.index
     intent, picture = form.intent, form.optional_octets("photo", DIGEST_BYTES)
     if picture is not None and not visit.opened.photos.has(picture):
         return visit.no(visit._("That photo is not on this handheld any more: take it again."), back=_here(work, code))
@@ -100,9 +113,9 @@ async def save(visit: Visit) -> web.Response:
             customer=work.stop.customer,
             code=code.name,
             index=index,
-            removed_index=form.number("removed_index", 0, INDEX_MAX),
-            installed_index=form.number("installed_index", 0, INDEX_MAX),
-            confirmed=_is_keyed_again(form, index),
+            removed_index=typed.removed_index,
+            installed_index=typed.installed_index,
+            confirms_m3=_confirmed_m3(form, typed),
             photo=picture,
             seen=form.octets("seen", MARK_BYTES),
         )
@@ -111,14 +124,23 @@ async def save(visit: Visit) -> web.Response:
         case Done():
             raise visit.see(f"/stops/{work.stop.customer}/result")
         case Refused(warnings=doubts) if doubts:
-            return _page(visit, work, code, index=index, refused=outcome, photo=picture, status=409)
+            return _page(visit, visit.stop(), code, typed, refused=outcome, photo=picture, status=409)
         case Refused(reason=reason):
             return visit.no(visit.why(reason), back=_here(work, code))
 
 
-def _is_keyed_again(form: Form, index: int) -> bool:
-    """After a warning the same index has to be typed once more: a second tap on the same key is no second look."""
-    return form.number("doubted", 0, INDEX_MAX) == index
+def _confirmed_m3(form: Form, typed: Typed) -> int | None:
+    """The consumption that a warning named, where all that was doubted has been typed once more: a second tap on the
+    same key is no second look.
+    """
+    use_m3 = form.number("confirms_m3", -ANY_USE_M3, ANY_USE_M3)
+    return use_m3 if _typed_into(form, DOUBTED) == typed else None
+
+
+def _typed_into(form: Form, names: tuple[str, str, str] = TYPED) -> Typed:
+    """What a form says was typed, now or, under DOUBTED, before its warning."""
+    index, removed_index, installed_index = (form.number(name, 0, INDEX_MAX) for name in names)
+    return Typed(index=index, removed_index=removed_index, installed_index=installed_index)
 
 
 async def reasons(visit: Visit) -> web.Response:
@@ -137,7 +159,8 @@ async def reasons(visit: Visit) -> web.Response:
 
 async def skip(visit: Visit) -> web.Response:
     """Save why the meter could not be read."""
-    work, form = visit.stop(), await visit.form()
+    form = await visit.form()
+    work = visit.stop()
     intent, picture = form.intent, form.optional_octets("photo", DIGEST_BYTES)
     if picture is not None and not visit.opened.photos.has(picture):
         sentence = visit._("That photo is not on this handheld any more: take it again.")
@@ -172,6 +195,12 @@ def _index(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(INDEX_MAX)) else None
 
 
+def _typed(visit: Visit) -> Typed:
+    """What an address says was typed."""
+    index, removed_index, installed_index = (_index(visit.request.query.get(name, "")) for name in TYPED)
+    return Typed(index=index, removed_index=removed_index, installed_index=installed_index)
+
+
 def _carried(visit: Visit) -> str:
     """What had been typed, chosen and photographed, for the pages beside the reading and back."""
     index, photo = _index(visit.request.query.get("index", "")), _photo_text(visit)
@@ -198,7 +227,7 @@ def _here(work: StopWork, code: ReadingCode) -> str:
 PAGES: tuple[Page, ...] = (
     get("/stops/{customer}", stop),
     get("/stops/{customer}/reading", reading),
-    get("/stops/{customer}/preview", preview_part),
+    get("/stops/{customer}/preview", preview_part, typed=True),
     post("/stops/{customer}/reading", save),
     get("/stops/{customer}/reasons", reasons),
     post("/stops/{customer}/reasons", skip),

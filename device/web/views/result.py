@@ -21,6 +21,7 @@ from device.paper_words import paper_words
 from device.printing import COLUMNS_58_MM
 from device.web.forms import FormError
 from device.web.preview_paper import PaperPictureError, dots_of, png_of
+from device.web.views.papers import may_act
 from device.web.visit import Page, Visit, get, post
 from protocol.document import as_text
 from protocol.reasons import Reason, overridable
@@ -229,9 +230,9 @@ def _after(visit: Visit, stop: StopWork, shown: PaperShown) -> str | None:
 
 async def result(visit: Visit) -> web.Response:
     """The page. ?paper=, ?receipt_no= pick a paper; ?again=1 asks for a reprint."""
-    stop = visit.stop()
-    await visit.app.dispatch(OpenStop(customer=stop.stop.customer))  # It may have been paid elsewhere.
-    return visit.page("result.html", beside=False, **_context(visit, stop))
+    customer = visit.stop().stop.customer
+    await visit.app.dispatch(OpenStop(customer=customer))  # It may have been paid elsewhere.
+    return visit.page("result.html", beside=False, **_context(visit, visit.stop()))
 
 
 async def state(visit: Visit) -> web.Response:
@@ -331,7 +332,8 @@ async def picture(visit: Visit) -> web.Response:
 
 async def print_paper(visit: Visit) -> web.Response:
     """Print the very number that the screen showed; the same tap again prints nothing more."""
-    stop, form = visit.stop(), await visit.form()
+    form = await visit.form()
+    stop = visit.stop()
     word, receipt_no = form.text("paper", 10), form.number("receipt_no", 1, RECEIPT_NO_MAX)
     print_no = form.number("print_no", 1, PRINTS_MAX)
     if word not in KINDS or print_no is None:
@@ -340,6 +342,8 @@ async def print_paper(visit: Visit) -> web.Response:
     about = visit.work.subject(KINDS[word], stop.stop.customer, receipt_no)
     if isinstance(about, Sealed) and _has_begun(visit.work, (about.digest, KINDS[word]), print_no):
         raise visit.see(here)
+    if not may_act(visit):
+        return visit.no(visit.why(Reason.NO_OPEN_SHIFT), back=here)
     outcome = await visit.ask(PrintPaper(kind=KINDS[word], customer=stop.stop.customer, receipt_no=receipt_no))
     if isinstance(outcome, Refused) and outcome.reason is not Reason.PRINT_UNDER_WAY:
         return visit.no(visit.why(outcome.reason), back=here)

@@ -20,9 +20,10 @@ DATE_DIGITS = 8  # Day, month and year, as everybody here writes them: 24112026.
 
 async def route(visit: Visit) -> web.Response:
     """The route page."""
+    last = await visit.opened.shelf.preference(visit.collector, LAST_STOP)
     work, shift = visit.work, visit.work.shift
     mine = visit.opened.index.in_walking_order(visit.collector)
-    go_on = await next_stop(visit, mine)
+    go_on = next_stop(mine, last)
     today = local_date(_now_ms(visit))
     my_shift = shift if shift is not None and shift.is_open and shift.collector == visit.collector else None
     return visit.page(
@@ -86,9 +87,11 @@ def _now_ms(visit: Visit) -> int:
     return visit.app.session.pen.corrected_ms(visit.site.clock.now())
 
 
-async def next_stop(visit: Visit, mine: list[StopWork]) -> StopWork | None:
-    """Where the collector left off; else the next on the walk that is neither read nor skipped, from the door on."""
-    last = await visit.opened.shelf.preference(visit.collector, LAST_STOP)
+def next_stop(mine: list[StopWork], last: str | None) -> StopWork | None:
+    """Where the collector left off; else the next on the walk that is neither read nor skipped, from the door on.
+
+    last: the customer whose door that was.
+    """
     place = next((place for place, one in enumerate(mine) if one.stop.customer == last), 0)
     ahead = mine[place:] + mine[:place]
     if ahead and ahead[0].stop.customer == last and not ahead[0].is_read:

@@ -138,14 +138,14 @@ class Listing:
 async def stops(visit: Visit) -> web.Response:
     """The list. ?show= a filter, ?sort= an order, ?page= from 1; without a page, the one that was left."""
     listing = _listing(visit)
+    last = await visit.opened.shelf.preference(visit.collector, LAST_STOP)
     mine = visit.opened.index.in_walking_order(visit.collector)
     fix = visit.app.session.pen.fix(visit.site.clock.now())
     shown = _sorted([work for work in mine if FILTERS[listing.show](work)], listing, fix)
-    last = await visit.opened.shelf.preference(visit.collector, LAST_STOP)
     pages = max(1, -(-len(shown) // PAGE_STOPS))
     page = min(max(1, listing.page or _page_of(last, shown)), pages)
     near = listing.order is Order.NEAR
-    go_on = await next_stop(visit, mine)
+    go_on = next_stop(mine, last)
     return visit.page(
         "stops.html",
         listing=listing,
@@ -367,7 +367,8 @@ def _promise_page(visit: Visit, template: str, outcome: ContactOutcome) -> web.R
 
 async def note_contact(visit: Visit) -> web.Response:
     """Save it, and on to the next customer."""
-    work, form = visit.stop(), await visit.form()
+    form = await visit.form()
+    work = visit.stop()
     outcome, promise = form.member("outcome", ContactOutcome), _promise(visit, form.fields)
     here = f"/stops/{work.stop.customer}/contact?outcome={outcome.name}"
     if promise.is_impossible:
@@ -396,9 +397,9 @@ async def phone(visit: Visit) -> web.Response:
 PAGES: tuple[Page, ...] = (
     get("/stops", stops),
     get("/stops/search", search),
-    get("/stops/found", found_part),
+    get("/stops/found", found_part, typed=True),
     get("/stops/{customer}/contact", contact),
-    get("/stops/{customer}/contact/day", contact_day),
+    get("/stops/{customer}/contact/day", contact_day, typed=True),
     post("/stops/{customer}/contact", note_contact),
     get("/stops/{customer}/phone", phone),
 )

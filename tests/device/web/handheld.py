@@ -47,6 +47,7 @@ from tests.device.branch import (
     stop,
     verifier_of,
 )
+from tests.device.test_app import die
 
 LONG_NAME = "Nguyễn Phước Bảo Quý Thượng Đẳng Công Huyền Tôn Nữ Hoàng Ngọc Phương Uyên"
 LONG_ADDRESS = (
@@ -128,7 +129,7 @@ async def handheld(
             device=7, unit="CT", hub_url=hub.url, hub_key=HUB_KEY.public, imei=IMEI, collector=COLLECTOR
         )
         keep_admission(folder, admission)
-        site = Site(home=folder, clock=clock, software="ghithu test", admission=admission)
+        site = Site(home=folder, clock=clock, software="ghithu test", admission=admission, die=die)
         face = Face(site)
         ending.push_async_callback(face.close)
         bound = await face.listen(port)

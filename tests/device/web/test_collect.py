@@ -99,7 +99,7 @@ async def test_an_amount_that_changed_meanwhile_is_refused_in_words(made: Handhe
         settled_vnd=0,
         credit_vnd=0,
     )
-    assert work.hear(told)  # Somebody paid the arrears at the counter.
+    assert work.hear(told, made.app.session.work.tip.seq)  # Somebody paid the arrears at the counter.
     refused = await working.submit(old, "/stops/C00003/collect")
     assert refused.status == 409
     assert "Số tiền đã thay đổi" in refused.text

@@ -144,6 +144,40 @@ async def test_cash_is_counted_by_note_and_a_difference_is_said(tmp_path: Path, 
         assert (again["n100000"], again["n200"], again["n500000"]) == ("1", "3", "")
 
 
+@pytest.mark.parametrize("page", ["/day/cash", "/day/close"])
+async def test_a_screen_of_yesterday_counts_and_closes_nothing_today(
+    tmp_path: Path, printer: MoodyPrinter, page: str
+) -> None:
+    async with at_work(tmp_path, printer) as (made, one):
+        old = await one.get(page)
+        await one.submit(await one.get("/day/cash"), "/day/cash", n500000="1")
+        await do(made, CloseShift(intent=intent()))
+        made.clock.wall_ms += A_DAY_MS  # type: ignore[attr-defined]
+        await one.open_shift()
+        await made.app.quiet()
+        shift, tip = made.app.session.work.shift, made.app.session.work.tip
+        assert shift is not None
+        assert (shift.business_date, shift.is_open) == ("2026-11-25", True)
+        stale = await one.submit(old, page, n500000="3", keyed=old.form(page).fields.get("unsent", ""))
+        assert stale.status == 409
+        assert "25/11/2026" in stale.text
+        assert made.app.session.work.tip == tip
+        fresh = await one.get(page)
+        await one.submit(fresh, page, keyed=fresh.form(page).fields.get("unsent", ""))
+        assert made.app.session.work.tip != tip
+
+
+async def test_the_same_count_again_is_answered_as_before_on_any_day(tmp_path: Path, printer: MoodyPrinter) -> None:
+    async with at_work(tmp_path, printer) as (made, one):
+        page = await one.get("/day/cash")
+        await one.submit(page, "/day/cash", n500000="1")
+        await do(made, CloseShift(intent=intent()))
+        made.clock.wall_ms += A_DAY_MS  # type: ignore[attr-defined]
+        await one.open_shift()
+        assert (await one.submit(page, "/day/cash", n500000="1")).path == "/day"
+        assert len(made_of(made, CashCounted)) == 1
+
+
 async def test_an_empty_bag_that_was_looked_into_is_counted(tmp_path: Path, printer: MoodyPrinter) -> None:
     async with at_work(tmp_path, printer) as (_, one):
         saved = await one.submit(await one.get("/day/cash"), "/day/cash")
@@ -373,6 +407,25 @@ async def test_after_another_closed_here_ones_own_day_stays_and_its_slip_waits_f
         evidence = made.app.session.work.by_digest[printer.jobs[-1].about].header.evidence
         assert evidence is not None
         assert evidence.collector == COLLECTOR
+
+
+async def test_the_slip_of_another_date_is_not_offered_as_that_of_the_day_shown(
+    tmp_path: Path, printer: MoodyPrinter
+) -> None:
+    """A clock that goes back brings a shift of an earlier date after one of a later date."""
+    async with at_work(tmp_path, printer) as (made, one):
+        await give_a_route_to_another(made)
+        await do(made, CloseShift(intent=intent()))
+        await do(made, OpenShift(intent=intent(), collector=COLLECTOR, business_date="2026-11-23"))
+        await do(made, CloseShift(intent=intent()))
+        assert "/day/slip.png" in (await one.get("/day")).html
+        await do(made, OpenShift(intent=intent(), collector=SECOND_COLLECTOR))
+        page = await one.get("/day")
+        assert "24/11/2026" in page.text
+        assert "/day/slip.png" not in page.html
+        assert (await one.get("/day/slip.png")).status == 404
+        assert (await one.post("/day/slip", {"print_no": "1"})).status == 409
+        assert not printer.jobs
 
 
 async def test_a_day_is_there_again_after_the_program_has_ended(tmp_path: Path, printer: MoodyPrinter) -> None:

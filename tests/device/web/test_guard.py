@@ -16,13 +16,15 @@ import pytest_asyncio
 from aiohttp import web
 from yarl import URL
 
+from device.store import StoreError
 from device.web.forms import FIELDS_MAX, FORM_BYTES_MAX, FORM_TYPE
 from device.web.render import asset
 from device.web.server import PHOTO_BYTES_MAX, SECURITY_HEADERS, Face
 from device.web.views import VIEWS
 from device.web.visit import LAST_STOP, Page, Site
-from device.web.visitors import COOKIE
+from device.web.visitors import COOKIE, NOTE_EVERY_MS
 from tests.device.branch import COLLECTOR, PASSWORD, SECOND_COLLECTOR, StillClock
+from tests.device.test_app import DiedError
 from tests.device.web.browser import Seen, Tab, tab
 from tests.device.web.handheld import LONG_ADDRESS, LONG_NAME, OWN_PASSWORD, ROUND, Handheld
 
@@ -336,6 +338,26 @@ async def test_an_address_that_browsers_would_read_otherwise_is_refused(made: Ha
 NO_TEXT = ("/stops/%ff/reading", "/login?user=%ff", "/login?next=/%ff", "/%ff", "/x?%ff=%ff",)
 
 
+@pytest.mark.parametrize("page", ["/stops/C00001/reading", "/route"])
+async def test_a_store_that_fails_ends_the_program_as_a_lost_record_does(
+    made: Handheld, worked: Tab, page: str
+) -> None:
+    """A screen that failed for ever would keep a collector from all that another start may mend."""
+    deaths: list[BaseException] = []
+
+    def die(error: BaseException) -> NoReturn:
+        deaths.append(error)
+        raise DiedError from error
+
+    made.site.die = die
+    assert isinstance(made.clock, StillClock)
+    made.clock.up_ms += NOTE_EVERY_MS  # That somebody is there is to be written again.
+    store = made.opened.shelf._store
+    await store._run(lambda db: db.execute("PRAGMA query_only = ON").fetchone())
+    await worked.get(page)
+    assert [type(death) for death in deaths] == [StoreError]
+
+
 async def test_bytes_that_are_no_text_make_no_page_fail(made: Handheld) -> None:
     for path, cookie in itertools.product(NO_TEXT, (None, await cookie_of(made))):
         assert (await knock(made.url, path, cookie=cookie)).status < 500, path
@@ -532,7 +554,7 @@ async def test_while_the_store_is_read_nothing_is_lost_and_everybody_waits(openi
     assert (await knock(opening, "/", cookie=f"{COOKIE}=mine")).headers["location"] == "/route"
     assert (await knock(opening, "/login")).status == 200
     page = await knock(opening, "/route")
-    assert (page.status, 'http-equiv="refresh"' in page.body) == (200, True)
+    assert (page.status, 'hx-get="/opened"' in page.body) == (200, True)
     sent = await send(opening, f"{READING}?back={READING}", {"index": "1239", "intent": "0" * 32})
     assert (sent.status, sent.headers["location"]) == (303, f"{READING}?index=1239")
     assert (await send(opening, "/login", {"user": COLLECTOR, "password": OWN_PASSWORD})).status == 503

@@ -109,13 +109,18 @@ async def test_a_supervisors_code_opens_a_locked_log_in_and_says_what_is_wrong_w
         records = [one.record for one in made.app.session.work.records]
         assert [type(record) for record in records].count(LogInOpened) == 1
         assert (await one.submit(opened, "/login", password=OWN_PASSWORD)).path == "/pin?next=/route"
-        used = await one.submit(await one.get("/login/code"), "/login/code", user=COLLECTOR, supervisor_code=CODES[0])
-        assert used.status == 409
+        another = await one.get("/login/code")
+        for code in (CODES[0], CODES[1], WRONG_CODE):
+            page = await one.submit(another, "/login/code", user=COLLECTOR, supervisor_code=code)
+            assert (page.status, words(Denial.CODE_NOT_NEEDED, language) in page.text) == (403, True)
 
 
 async def test_codes_lock_themselves_until_the_hub_was_reached(made: Handheld) -> None:
     made.hub.instead = unreachable
     async with tab(made) as one:
+        for delay_s in DELAYS_S:
+            wait(made, delay_s * 1000)
+            await one.log_in(password="sai")
         page = await one.get(f"/login/code?user={COLLECTOR}")
         for delay_s in DELAYS_S:
             wait(made, delay_s * 1000)
@@ -240,6 +245,58 @@ async def test_a_page_that_only_refreshes_its_bar_does_not_keep_a_screen_open(ma
         wait(made, 10_000)
         assert (await working.get("/status")).status == 200
     assert (await working.get("/route")).path == "/unlock?next=/route"
+
+
+COMES_BY_ITSELF = (
+    "/papers/state",
+    "/printer/state",
+    "/printer/found/list",
+    "/route/exchange",
+    "/stops/C00001/result/state",
+    "/status",
+)
+TYPED = (
+    "/stops/C00001/preview?index=1",
+    "/stops/found?q=1",
+    "/day/cash/sums?n500000=1",
+    "/stops/C00001/contact/day?outcome=PAYS_LATER",
+)
+
+
+async def test_parts_that_come_by_themselves_do_not_keep_a_screen_open(made: Handheld, working: Tab) -> None:
+    await set_pin(working)
+    for _ in range(2):
+        wait(made, LOCK_AFTER_MS // 2)
+        for path in COMES_BY_ITSELF:
+            part = await working.get(path, hx_request="true", hx_current_url=made.url + "/papers")
+            assert (part.status in (200, 204), "Hx-Redirect" in part.headers) == (True, False), path
+    wait(made, 1)
+    for path in COMES_BY_ITSELF[:-1]:
+        part = await working.get(path, hx_request="true", hx_current_url=made.url + "/papers")
+        assert part.headers["HX-Redirect"] == "/unlock?next=%2Fpapers", path
+
+
+@pytest.mark.parametrize("path", TYPED)
+async def test_somebody_who_types_is_there(made: Handheld, working: Tab, path: str) -> None:
+    await set_pin(working)
+    for _ in range(3):
+        wait(made, LOCK_AFTER_MS)
+        part = await working.get(path, hx_request="true", hx_current_url=made.url + "/route")
+        assert part.status == 200
+        assert "HX-Redirect" not in part.headers
+    assert (await working.get("/route")).path == "/route"
+
+
+async def test_that_somebody_is_there_is_on_disk_a_minute_later(made: Handheld, working: Tab) -> None:
+    """A program that is killed and starts again locks the screen when it would have been locked, give or take that."""
+    (before,) = await made.opened.shelf.sessions()
+    wait(made, 59_999)
+    await working.get("/route")
+    assert await made.opened.shelf.sessions() == (before,)
+    wait(made, 1)
+    await working.get("/route")
+    (after,) = await made.opened.shelf.sessions()
+    assert after == (*before[:3], before[3] + 60_000)
 
 
 async def test_a_screen_locked_by_hand_stays_locked_when_the_program_starts_again(

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from device.core.commands import CloseShift, OpenShift
 from device.core.effects import PaperJob, PrintResult
 from device.web.preview_paper import PaperPictureError, png_of
 from protocol.document import Document, QrCode
 from protocol.records import CashCollected, PaperPrinted, PrintOutcome
+from tests.device.branch import SECOND_COLLECTOR
 from tests.device.web.browser import Seen, Tab, tab
 from tests.device.web.handheld import ROUND, Handheld, handheld
+from tests.device.web.test_papers import do, give_a_route_to_another, intent
 
 USUAL, DROPPED = 120, 103  # Against 100, and 20 m3 the month before.
 
@@ -309,6 +312,23 @@ async def test_a_paper_that_did_not_come_out_says_why_and_waits_under_its_number
         (1, PrintOutcome.NOT_PRINTED),
         (1, PrintOutcome.PRINTED),
     ]
+
+
+async def test_nothing_is_printed_in_the_name_of_another_whose_shift_came_last(made: Handheld, working: Tab) -> None:
+    await working.read("C00001", USUAL)
+    page = await working.get("/stops/C00001/result")
+    await do(made, CloseShift(intent=intent()))
+    await give_a_route_to_another(made)
+    for command in (OpenShift(intent=intent(), collector=SECOND_COLLECTOR), CloseShift(intent=intent())):
+        await do(made, command)
+        refused = await working.submit(page, "/stops/C00001/print")
+        assert refused.status == 409
+    await made.app.quiet()
+    assert not prints(made)
+    await working.open_shift()
+    assert (await working.submit(page, "/stops/C00001/print")).path.startswith("/stops/C00001/result")
+    await made.app.quiet()
+    assert len(prints(made)) == 1
 
 
 async def test_a_form_that_names_no_paper_prints_nothing(made: Handheld, working: Tab) -> None:

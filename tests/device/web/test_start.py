@@ -161,7 +161,7 @@ async def test_the_log_in_is_there_before_the_store_is_open_and_the_end_is_clean
             assert sorted(pulse) == ["pid", "software", "state"]
             assert pulse["state"] == "opening"
             assert (pulse["pid"], pulse["software"].startswith("ghithu")) == (process.pid, True)
-            assert 'http-equiv="refresh"' in (await knock(box.url, "/route")).body
+            assert 'hx-get="/opened"' in (await knock(box.url, "/route")).body
             process.terminate()
             unread.close()
             assert (await ended(process))[0] == 0, "it may be ended while it starts"
@@ -186,7 +186,7 @@ async def test_whenever_it_is_killed_the_collector_goes_on_where_the_day_was(box
     with box.held():
         async with box.on() as process:  # Killed again, while it reads the store.
             assert (await box.get("/", cookie)).headers["location"] == "/route"
-            assert 'http-equiv="refresh"' in (await box.get("/route", cookie)).body
+            assert 'hx-get="/opened"' in (await box.get("/route", cookie)).body
             sent = await send(box.url, f"{READING}?back={READING}", fields, cookie=cookie)
             assert sent.headers["location"] == f"{READING}?index=121"
             process.kill()
