@@ -462,7 +462,7 @@ async def test_the_lane_waits_longer_and_longer_and_hurries_once_records_find_th
             tries = []
             for wait_ms in (WAIT_FIRST_MS, 2 * WAIT_FIRST_MS, 4 * WAIT_FIRST_MS):
                 before = len(desk.pieces)
-                await handheld.until(lambda before=before: len(desk.pieces) > before)  # type: ignore[misc]
+                await handheld.until(lambda before=before: len(desk.pieces) > before)  # type: ignore[misc]  # A default is no inference.
                 await handheld.until(lambda: handheld.lane.trouble != "")
                 handheld.lane.trouble = ""
                 await handheld.later(wait_ms // 2 - 1)

@@ -104,6 +104,12 @@ class Handheld:
     papers: Path
 
     @property
+    def still_clock(self) -> StillClock:
+        """The clock as the test moves it."""
+        assert isinstance(self.clock, StillClock)
+        return self.clock
+
+    @property
     def opened(self) -> Opened:
         assert self.site.opened is not None
         return self.site.opened
