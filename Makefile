@@ -49,7 +49,7 @@ demo: $(READY) ## A made-up branch in the browser; ONCE=1 plays one day and ends
 	@$(PYTHON) -m simulator demo $(if $(ONCE),--once)
 
 test: $(READY) ## All tests
-	@$(PYTHON) -m pytest -q --numprocesses 2 --dist loadfile
+	@$(PYTHON) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) $(STUBS) ## Lint and types
 	@$(PYTHON) -m ruff check .

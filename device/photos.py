@@ -220,7 +220,11 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _oldest_first(folder: Path) -> list[Path]:
-    return sorted(_pictures(folder), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    aged: list[tuple[int, Path]] = []
+    for path in _pictures(folder):
+        with suppress(FileNotFoundError):  # Sent, and moved, since the folder was read.
+            aged.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(aged)]
 
 
 def _is_digest(name: str) -> bool:
