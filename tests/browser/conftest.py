@@ -22,7 +22,7 @@ ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
 )
 PATIENCE_S = 300.0  # A whole day's work, or eighty pages, on a machine that does much else besides.
-PATIENCE_MS = 20_000  # Two cores, each with a browser and other tests.
+PATIENCE_MS = 45_000  # Two cores, each with a browser and other tests.
 
 
 @dataclass(frozen=True, slots=True)
