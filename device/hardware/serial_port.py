@@ -10,14 +10,13 @@ import errno
 import fcntl
 import os
 import termios
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
 
 from serial import Serial
+
+from printer_drivers.transports.blocking import apart, close_late, hang_up
 
 OPEN_MAX_S = 10.0  # USB serial drivers give up by themselves after 5 s.
 _CLOSE_MAX_S = 1.0
@@ -42,7 +41,6 @@ _LIKE = {
     errno.EAGAIN: errno.EBUSY,
 }
 
-_T = TypeVar("_T")
 
 
 class TtyError(Exception):
@@ -98,7 +96,7 @@ class Tty:
         port = self._port
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_MAX_S):
-                await asyncio.wrap_future(_apart(lambda: _hang_up(port)))
+                await asyncio.wrap_future(apart(lambda: hang_up(port)))
 
     def _hear(self) -> None:
         try:
@@ -123,48 +121,21 @@ class Tty:
 @asynccontextmanager
 async def open_tty(path: str, baud: int, *, open_max_s: float = OPEN_MAX_S) -> AsyncIterator[Tty]:
     """A port for ourselves alone. Raises TtyError: no-such-port, not-allowed, port-busy, not-a-port, stuck."""
-    opening = _apart(lambda: Serial(path, baud, exclusive=True, timeout=0, write_timeout=0))
+    opening = apart(lambda: Serial(path, baud, exclusive=True, timeout=0, write_timeout=0))
     try:
         async with asyncio.timeout(open_max_s):
             port = await asyncio.wrap_future(opening)
     except (OSError, ValueError, termios.error) as error:
-        opening.add_done_callback(_close_late)  # Time was over, perhaps, and it ends well after all.
+        opening.add_done_callback(close_late)  # Time was over, perhaps, and it ends well after all.
         raise _refusal(path, error) from error
     except asyncio.CancelledError:
-        opening.add_done_callback(_close_late)
+        opening.add_done_callback(close_late)
         raise
     tty = Tty(path, port)
     try:
         yield tty
     finally:
         await tty.close()
-
-
-def _apart(action: Callable[[], _T]) -> "Future[_T]":
-    """Do what may block in a daemon thread."""
-    future: Future[_T] = Future()
-    future.set_running_or_notify_cancel()  # Whoever stops waiting for it does not stop it.
-
-    def run() -> None:
-        try:
-            future.set_result(action())
-        except (OSError, ValueError, termios.error) as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="serial port", daemon=True).start()
-    return future
-
-
-def _hang_up(port: Serial) -> None:
-    with suppress(OSError, termios.error):  # Gone already; or else its close would wait for output to drain.
-        termios.tcflush(port.fileno(), termios.TCOFLUSH)
-    with suppress(OSError):
-        port.close()
-
-
-def _close_late(opened: "Future[Serial]") -> None:
-    if opened.exception() is None:
-        _hang_up(opened.result())
 
 
 def _refusal(path: str, error: OSError | ValueError | termios.error) -> TtyError:

@@ -10,18 +10,16 @@ import errno
 import fcntl
 import os
 import termios
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from serial import Serial
 from serial.tools import list_ports
 
 from printer_drivers.profiles import Flow
 from printer_drivers.transports import Inbox, LinkError, LinkLost, writable
+from printer_drivers.transports.blocking import apart, close_late, hang_up
 
 OPEN_MAX_S = 10.0  # A Bluetooth page of a printer that is off ends after 5.12 s; a busy radio needs a second one.
 _CLOSE_MAX_S = 1.0  # A kernel may wait 30 s for a stopped printer. It may do so without us.
@@ -38,7 +36,6 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _BUSY = frozenset({errno.EBUSY, errno.EAGAIN})
 _AWAY = frozenset({errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET})
 
-_T = TypeVar("_T")
 
 DEVICES = Path("/dev")
 
@@ -99,15 +96,15 @@ class SerialLink:
     async def open(self) -> None:
         """As `Link.open`. Raises LinkError: no-such-port, not-allowed, port-busy, not-a-port, not-found."""
         assert self._port is None, "already open"
-        opening = _apart(lambda: self._open_port(self.path, self.baud, self.flow))
+        opening = apart(lambda: self._open_port(self.path, self.baud, self.flow))
         try:
             async with asyncio.timeout(self._open_max_s):
                 port = await asyncio.wrap_future(opening)
         except (OSError, ValueError, termios.error) as error:
-            opening.add_done_callback(_close_late)  # Time was over, perhaps, and it ends well after all.
+            opening.add_done_callback(close_late)  # Time was over, perhaps, and it ends well after all.
             raise _refusal(self.path, error) from error
         except asyncio.CancelledError:
-            opening.add_done_callback(_close_late)
+            opening.add_done_callback(close_late)
             raise
         self._port, self._descriptor = port, port.fileno()
         self._inbox = Inbox()
@@ -123,7 +120,7 @@ class SerialLink:
         self._inbox.lose(f"{self.path} has been closed.")
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_MAX_S):
-                await asyncio.wrap_future(_apart(lambda: _hang_up(port)))
+                await asyncio.wrap_future(apart(lambda: hang_up(port)))
 
     async def write(self, data: bytes, timeout_s: float) -> int:
         """As `Link.write`."""
@@ -214,35 +211,6 @@ class SerialLink:
         sentence = f"The printer behind {self.path} is gone. See that it is on and its cable sits, or that it is near."
         self._inbox.lose(sentence)
         return LinkLost("lost", sentence)
-
-
-def _apart(action: Callable[[], _T]) -> "Future[_T]":
-    """Do what may block in a thread of its own, which does not keep the program from ending."""
-    future: Future[_T] = Future()
-    future.set_running_or_notify_cancel()  # From now on whoever stops waiting for it does not cancel it.
-
-    def run() -> None:
-        try:
-            future.set_result(action())
-        except (OSError, ValueError, termios.error) as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="serial port", daemon=True).start()
-    return future
-
-
-def _hang_up(port: Serial) -> None:
-    """Drop what the kernel has not sent, and close. May block while the printer holds back what left the kernel."""
-    with suppress(OSError, termios.error):  # It is gone already.
-        termios.tcflush(port.fileno(), termios.TCOFLUSH)
-    with suppress(OSError):
-        port.close()
-
-
-def _close_late(opened: "Future[Serial]") -> None:
-    """Close a port that nobody waits for any more."""
-    if opened.exception() is None:
-        _hang_up(opened.result())
 
 
 def _refusal(path: str, error: OSError | ValueError | termios.error) -> LinkError:

@@ -74,7 +74,8 @@ class Hands(ABC):
         """Type into what has the turn."""
 
     @abstractmethod
-    async def next_field(self) -> None: ...
+    async def into(self, field: Locator, *, first: bool) -> None:
+        """Give a field the turn. first: it stands at the top and has it already."""
 
 
 class Touch(Hands):
@@ -93,8 +94,8 @@ class Touch(Hands):
         for digit in digits:
             await self.page.locator(f'[data-key="{digit}"], [data-letter="{digit}"]').tap()
 
-    async def next_field(self) -> None:
-        raise NotImplementedError("a finger taps the field")
+    async def into(self, field: Locator, *, first: bool) -> None:
+        await field.tap()
 
 
 class Keypad(Hands):
@@ -120,8 +121,9 @@ class Keypad(Hands):
         for digit in digits:
             await self.page.keyboard.press(digit)
 
-    async def next_field(self) -> None:
-        await self.page.keyboard.press("ArrowRight")
+    async def into(self, field: Locator, *, first: bool) -> None:
+        if not first:
+            await self.page.keyboard.press("ArrowRight")
 
 
 AHEAD = """wanted => {

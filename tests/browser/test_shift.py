@@ -309,17 +309,13 @@ async def end_the_day(made: Handheld, hands: Hands, *, online: bool) -> None:
 async def count(hands: Hands) -> None:
     """21 notes of 500.000 and one each of 5.000, 2.000 and 1.000: less than there should be, which is said."""
     page = hands.page
-    for pieces in ("21", "0", "0", "0", "0", "0", "1", "1", "1"):
-        field = page.locator("input:focus")
-        if isinstance(hands, Touch):
-            await field.press_sequentially(pieces)
-            await page.keyboard.press("ArrowRight")
-        else:
-            await hands.key_in(pieces)
-            await hands.next_field()
+    fields = page.locator("#cash input[type=text]")
+    for place, pieces in enumerate(("21", "0", "0", "0", "0", "0", "1", "1", "1")):
+        await hands.into(fields.nth(place), first=place == 0)
+        await hands.key_in(pieces)
     await expect(page.locator("#sums")).to_contain_text("10.508.000")
-    for _ in range(2):
-        await hands.next_field() if isinstance(hands, Keypad) else None
+    for place in range(9, await fields.count()):
+        await hands.into(fields.nth(place), first=False)
     await hands.go("main")
     assert hands.path == "/day"
 
